@@ -1,0 +1,6 @@
+//! Syntax: the compact form, the protected header, the algorithm table, claims, JWK and JWKS.
+//!
+//! Turns bytes into borrowed types that cannot hold an unchecked value. Knows nothing of trust: no
+//! signature is checked and no policy applied here.
+
+pub mod algorithm;

@@ -1,0 +1,24 @@
+//! Strict, allocation-free validation of session and access tokens (JWT/JWS), with immediate revocation.
+//!
+//! libtoken reads no clock, opens no socket and starts no thread: the host passes `now`, bytes and buffers.
+//!
+//! Modules, in the order of dependence (a module uses only what stands above it):
+//! `error`, `limits` <- `codec` <- `jose` <- `crypto` <- `revocation`, `verify`, `refresh`.
+#![deny(
+    clippy::cast_possible_truncation,
+    clippy::cast_possible_wrap,
+    clippy::cast_precision_loss,
+    clippy::cast_sign_loss
+)]
+
+pub mod error;
+pub mod limits;
+
+pub mod codec;
+pub mod jose;
+
+pub mod crypto;
+
+pub mod refresh;
+pub mod revocation;
+pub mod verify;
