@@ -19,6 +19,4 @@ pub mod jose;
 
 pub mod crypto;
 
-pub mod refresh;
-pub mod revocation;
 pub mod verify;

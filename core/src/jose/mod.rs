@@ -4,3 +4,8 @@
 //! signature is checked and no policy applied here.
 
 pub mod algorithm;
+pub mod claims;
+pub mod compact;
+pub mod header;
+pub mod jwk;
+pub mod numeric_date;
