@@ -73,8 +73,8 @@ pub const MAX_RSA_BITS: usize = 8192;
 /// needs them (FIPS 186-5 §A.1.1: 2^16 < e).
 pub const MIN_RSA_EXPONENT: u64 = 65_537;
 
-/// Largest RSA public exponent (33 bits, as OpenSSL allows for large moduli; longer ones only cost time).
-pub const MAX_RSA_EXPONENT: u64 = (1 << 33) - 1;
+/// Largest RSA public exponent: 32 bits, what every backend takes. Longer ones only cost time.
+pub const MAX_RSA_EXPONENT: u64 = u32::MAX as u64;
 
 /// Longest signature, in bytes: that of the largest RSA modulus.
 pub const MAX_SIGNATURE_BYTES: usize = MAX_RSA_BITS / 8;

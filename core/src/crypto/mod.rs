@@ -1,6 +1,17 @@
 //! Signatures: one trait, one file per backend. Never sees an algorithm name, only a [`Scheme`].
+//!
+//! [`load`] picks the backend once per key, at run time: graviola (assembly from s2n-bignum) for ECDSA and RSA
+//! where the CPU has what it needs, RustCrypto elsewhere and on wasm32; ed25519-dalek for Ed25519 and
+//! RustCrypto for HMAC everywhere.
+
+mod dalek;
+#[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
+mod graviola;
+mod hmac;
+mod rustcrypto;
 
 use crate::jose::algorithm::Scheme;
+use crate::jose::jwk::{KeyMaterial, KeyProblem};
 
 /// The signature does not verify. Deliberately without detail: a verifier must not become an oracle.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -12,4 +23,49 @@ pub struct BadSignature;
 pub(crate) trait VerifySignature: Send + Sync {
     /// Checks `signature` over `message`.
     fn verify(&self, scheme: Scheme, message: &[u8], signature: &[u8]) -> Result<(), BadSignature>;
+
+    /// The backend's name, for reports.
+    fn backend(&self) -> &'static str;
 }
+
+/// Which backends a key may be loaded into.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum Backends {
+    /// The fastest that this CPU can run.
+    #[default]
+    Fastest,
+    /// Only the portable ones, as on wasm32: for tests and comparisons.
+    Portable,
+}
+
+/// Checks a key and prepares it for verification.
+///
+/// # Errors
+/// [`KeyProblem::InvalidPoint`] for a point that is not on its curve, not canonically encoded or of small
+/// order; [`KeyProblem::RsaModulus`] for a modulus that the backend refuses.
+pub(crate) fn load(
+    material: &KeyMaterial,
+    backends: Backends,
+) -> Result<Box<dyn VerifySignature>, KeyProblem> {
+    #[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
+    if backends == Backends::Fastest && graviola::is_usable() {
+        match material {
+            KeyMaterial::P256(point) => return graviola::p256(point),
+            KeyMaterial::P384(point) => return graviola::p384(point),
+            KeyMaterial::Rsa { n, e } => return graviola::rsa(n, *e),
+            KeyMaterial::Ed25519(_) | KeyMaterial::Oct(_) => {}
+        }
+    }
+    #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
+    let _ = backends;
+    match material {
+        KeyMaterial::Ed25519(point) => dalek::ed25519(point),
+        KeyMaterial::P256(point) => rustcrypto::p256(point),
+        KeyMaterial::P384(point) => rustcrypto::p384(point),
+        KeyMaterial::Rsa { n, e } => rustcrypto::rsa(n, *e),
+        KeyMaterial::Oct(secret) => hmac::hmac(secret),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -10,7 +10,7 @@ pub mod slow;
 mod value;
 
 pub use scan::{PADDING, Tape};
-pub use value::{Document, Items, Kind, Members, Value};
+pub use value::{Document, Items, Kind, Members, Value, write_string};
 
 /// Why a document was refused.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

@@ -286,7 +286,11 @@ fn array_index(step: &str) -> Option<usize> {
     plain.then(|| step.parse().ok())?
 }
 
-fn write_string(text: &str, out: &mut impl fmt::Write) -> fmt::Result {
+/// Writes `text` as a JSON string (RFC 8259 §7).
+///
+/// # Errors
+/// What `out` returns.
+pub fn write_string(text: &str, out: &mut impl fmt::Write) -> fmt::Result {
     out.write_char('"')?;
     let mut plain_from = 0;
     for (at, byte) in text.bytes().enumerate() {

@@ -1,0 +1,201 @@
+//! The memory of one verification: allocated once, reused for every token, owned by one thread at a time.
+
+use crate::codec::base64url;
+use crate::codec::json::{Document, JsonError, PADDING, Tape};
+use crate::error::{Code, Reason, Rejection};
+use crate::jose::claims::{Claims, Registered};
+use crate::jose::header::Header;
+use crate::limits::{MAX_CLAIM_NODES, MAX_HEADER_BYTES, MAX_SIGNATURE_BYTES, MAX_TOKEN_BYTES};
+
+/// Buffers for decoding one token, and a small cache of headers.
+///
+/// The headers of an issuer's tokens are nearly all the same bytes, so the last few that were decoded are
+/// kept: comparing costs a few nanoseconds, decoding and scanning sixty. A header's meaning depends on its
+/// bytes alone, so an entry can never be out of date.
+pub struct Scratch {
+    max_token_bytes: usize,
+    headers: [HeaderSlot; HEADER_SLOTS],
+    /// Which slot the next new header goes into.
+    next_header: usize,
+    payload: Box<[u8]>,
+    payload_len: usize,
+    claims: Tape,
+    signature: Box<[u8]>,
+}
+
+/// One decoded header. Header parameters are found again in it by their indexes.
+struct HeaderSlot {
+    encoded: Box<[u8]>,
+    encoded_len: usize,
+    decoded: Box<[u8]>,
+    decoded_len: usize,
+    tape: Tape,
+}
+
+/// Slot 0 takes headers of any size and is overwritten by each; the others keep small ones.
+const HEADER_SLOTS: usize = 9;
+
+/// Longest encoded header that is kept, in bytes: `alg`, `typ`, a `kid` of 256 bytes, and more.
+const MAX_KEPT_HEADER_BYTES: usize = 512;
+
+/// Most JSON nodes in a header: two per member, and `x5c` arrays.
+const MAX_HEADER_NODES: usize = 256;
+
+impl Scratch {
+    /// Scratch memory for tokens of up to `max_token_bytes` bytes (at most [`MAX_TOKEN_BYTES`]; a larger
+    /// value counts as that). Takes about 60 KiB plus three quarters of `max_token_bytes`.
+    #[must_use]
+    pub fn for_tokens_up_to(max_token_bytes: usize) -> Scratch {
+        let max_token_bytes = max_token_bytes.min(MAX_TOKEN_BYTES);
+        let headers = core::array::from_fn(|slot| {
+            HeaderSlot::new(if slot == 0 { MAX_HEADER_BYTES } else { MAX_KEPT_HEADER_BYTES })
+        });
+        Scratch {
+            max_token_bytes,
+            headers,
+            next_header: 1,
+            payload: vec![0; base64url::buffer_len(max_token_bytes) + PADDING].into(),
+            payload_len: 0,
+            claims: Tape::with_capacity(MAX_CLAIM_NODES.min(max_token_bytes)),
+            signature: vec![0; base64url::buffer_len(base64url::encoded_len(MAX_SIGNATURE_BYTES))].into(),
+        }
+    }
+
+    /// Longest token it can take, in bytes.
+    #[must_use]
+    pub fn max_token_bytes(&self) -> usize {
+        self.max_token_bytes
+    }
+
+    /// Decodes the header, or finds it decoded, and returns the slot it is in.
+    pub(super) fn load_header(&mut self, encoded: &[u8]) -> Result<usize, Rejection> {
+        if let Some(found) = self.headers.iter().position(|slot| slot.holds(encoded)) {
+            return Ok(found);
+        }
+        self.load_new_header(encoded)
+    }
+
+    #[inline(never)]
+    fn load_new_header(&mut self, encoded: &[u8]) -> Result<usize, Rejection> {
+        // Decoded into slot 0 first, so that a refused header never pushes out a good one.
+        let Some((first, kept)) = self.headers.split_first_mut() else { return Err(internal()) };
+        first.load(encoded)?;
+        first.header()?;
+        if encoded.len() > MAX_KEPT_HEADER_BYTES {
+            return Ok(0);
+        }
+        let slot = self.next_header;
+        self.next_header = if slot + 1 < HEADER_SLOTS { slot + 1 } else { 1 };
+        let target = kept.get_mut(slot - 1).ok_or(internal())?;
+        target.load(encoded)?;
+        Ok(slot)
+    }
+
+    /// The header in a slot that [`Scratch::load_header`] returned.
+    pub(super) fn header(&self, slot: usize) -> Result<Header<'_>, Rejection> {
+        self.headers.get(slot).ok_or(internal())?.header()
+    }
+
+    /// Decodes and scans the payload.
+    pub(super) fn load_claims(&mut self, encoded: &[u8]) -> Result<Registered, Rejection> {
+        self.payload_len = 0;
+        self.claims.clear();
+        self.payload_len =
+            decode_json(encoded, &mut self.payload, &mut self.claims).map_err(|e| match e {
+                None => Rejection::of(Code::InvalidEncoding, "payload", Reason::Syntax),
+                Some(JsonError::DuplicateMember) => {
+                    Rejection::of(Code::DuplicateMember, "payload", Reason::CheckFailed)
+                }
+                Some(JsonError::TooLarge) => Rejection::new(Code::MalformedClaims, Reason::OutOfRange),
+                Some(JsonError::Syntax { .. } | JsonError::Text) => {
+                    Rejection::new(Code::MalformedClaims, Reason::Syntax)
+                }
+            })?;
+        Registered::locate(self.document()?)
+    }
+
+    /// The claims that [`Scratch::load_claims`] has found.
+    pub(super) fn claims(&self, registered: Registered) -> Result<Claims<'_>, Rejection> {
+        Ok(Claims::new(self.document()?, registered))
+    }
+
+    fn document(&self) -> Result<Document<'_>, Rejection> {
+        Document::new(&self.payload, self.payload_len, &self.claims).ok_or(internal())
+    }
+
+    /// Decodes the signature.
+    pub(super) fn load_signature(&mut self, encoded: &[u8]) -> Result<usize, Rejection> {
+        let too_long = Rejection::new(Code::InvalidSignature, Reason::OutOfRange);
+        if base64url::decoded_len(encoded.len()) > MAX_SIGNATURE_BYTES {
+            return Err(too_long);
+        }
+        base64url::decode(encoded, &mut self.signature)
+            .map_err(|_| Rejection::of(Code::InvalidEncoding, "signature", Reason::Syntax))
+    }
+
+    /// The signature of that length.
+    pub(super) fn signature(&self, len: usize) -> &[u8] {
+        self.signature.get(..len).unwrap_or(&[])
+    }
+}
+
+/// What it holds belongs to tokens, so none of it is shown.
+impl core::fmt::Debug for Scratch {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_struct("Scratch").field("max_token_bytes", &self.max_token_bytes).finish_non_exhaustive()
+    }
+}
+
+impl HeaderSlot {
+    fn new(encoded_len: usize) -> HeaderSlot {
+        HeaderSlot {
+            encoded: vec![0; encoded_len].into(),
+            encoded_len: 0,
+            decoded: vec![0; base64url::buffer_len(encoded_len) + PADDING].into(),
+            decoded_len: 0,
+            tape: Tape::with_capacity(MAX_HEADER_NODES),
+        }
+    }
+
+    fn holds(&self, encoded: &[u8]) -> bool {
+        self.encoded_len == encoded.len() && self.encoded.get(..self.encoded_len) == Some(encoded)
+    }
+
+    fn load(&mut self, encoded: &[u8]) -> Result<(), Rejection> {
+        self.encoded_len = 0;
+        self.decoded_len = decode_json(encoded, &mut self.decoded, &mut self.tape).map_err(|e| match e {
+            None => Rejection::of(Code::InvalidEncoding, "header", Reason::Syntax),
+            Some(JsonError::DuplicateMember) => {
+                Rejection::of(Code::DuplicateMember, "header", Reason::CheckFailed)
+            }
+            Some(JsonError::TooLarge) => Rejection::new(Code::MalformedHeader, Reason::OutOfRange),
+            Some(JsonError::Syntax { .. } | JsonError::Text) => {
+                Rejection::new(Code::MalformedHeader, Reason::Syntax)
+            }
+        })?;
+        if let Some(copy) = self.encoded.get_mut(..encoded.len()) {
+            copy.copy_from_slice(encoded);
+            self.encoded_len = encoded.len();
+        }
+        Ok(())
+    }
+
+    fn header(&self) -> Result<Header<'_>, Rejection> {
+        let document = Document::new(&self.decoded, self.decoded_len, &self.tape).ok_or(internal())?;
+        Header::read(document.root())
+    }
+}
+
+/// Decodes base64url JSON into `buffer` and scans it; `None` as the error stands for the encoding.
+fn decode_json(encoded: &[u8], buffer: &mut [u8], tape: &mut Tape) -> Result<usize, Option<JsonError>> {
+    let len = base64url::decode(encoded, buffer).map_err(|_| None)?;
+    // The scanner reads past the end and relies on finding zeros there.
+    buffer.get_mut(len..len + PADDING).ok_or(Some(JsonError::TooLarge))?.fill(0);
+    tape.scan(buffer, len).map_err(Some)?;
+    Ok(len)
+}
+
+/// A state that the code above never produces; refusing is the only safe answer to it.
+fn internal() -> Rejection {
+    Rejection::new(Code::Internal, Reason::CheckFailed)
+}
