@@ -62,6 +62,8 @@ pub struct SkippedKey {
 /// The keys of one issuer.
 #[derive(Default)]
 pub(super) struct KeySet {
+    /// What the set was built from, to build it again when the issuer's policy changes.
+    source: KeySource,
     keys: Vec<Key>,
     pub(super) skipped: Vec<SkippedKey>,
 }
@@ -74,29 +76,35 @@ pub(super) struct Key {
     verifier: Arc<dyn VerifySignature>,
 }
 
-/// What an issuer's policy says about keys.
+/// The entries of a JWK Set and where it came from.
+#[derive(Clone, Default)]
+pub(super) struct KeySource {
+    pub(super) entries: Vec<(Option<String>, Result<Jwk, KeyProblem>)>,
+    /// Whether the set comes from the operator's own configuration: only then may it hold shared secrets.
+    pub(super) from_operator: bool,
+}
+
+/// What an issuer's policy and the verifier say about keys.
 #[derive(Clone, Copy)]
 pub(super) struct KeyRules {
     /// The issuer's `algorithms`, if it lists any.
     pub(super) algorithms: Option<Algorithms>,
-    /// Whether the set comes from the operator's own configuration: only then may it hold shared secrets.
-    pub(super) from_operator: bool,
     pub(super) backends: Backends,
 }
 
 impl KeySet {
     /// Builds the set that replaces `previous`. A key that was there before keeps its state and its prepared
     /// form; a key that was tainted stays tainted.
-    pub(super) fn build(
-        entries: Vec<(Option<String>, Result<Jwk, KeyProblem>)>,
-        rules: KeyRules,
-        previous: &KeySet,
-    ) -> KeySet {
+    pub(super) fn build(source: KeySource, rules: KeyRules, previous: &KeySet) -> KeySet {
         let mut set = KeySet::default();
-        for (index, (kid, entry)) in entries.into_iter().enumerate() {
-            match entry.and_then(|jwk| set.admit(jwk, rules, previous)) {
+        for (index, (kid, entry)) in source.entries.iter().enumerate() {
+            let admitted = match entry {
+                Ok(jwk) => set.admit(jwk, source.from_operator, rules, previous),
+                Err(problem) => Err(*problem),
+            };
+            match admitted {
                 Ok(key) => set.keys.push(key),
-                Err(problem) => set.skipped.push(SkippedKey { index, kid, problem }),
+                Err(problem) => set.skipped.push(SkippedKey { index, kid: kid.clone(), problem }),
             }
         }
         // A tainted key that is no longer published is remembered: it may come back.
@@ -105,10 +113,22 @@ impl KeySet {
                 set.keys.push(old.copy(KeyState::Tainted));
             }
         }
+        set.source = source;
         set
     }
 
-    fn admit(&self, jwk: Jwk, rules: KeyRules, previous: &KeySet) -> Result<Key, KeyProblem> {
+    /// The same set under other rules.
+    pub(super) fn under(&self, rules: KeyRules) -> KeySet {
+        KeySet::build(self.source.clone(), rules, self)
+    }
+
+    fn admit(
+        &self,
+        jwk: &Jwk,
+        from_operator: bool,
+        rules: KeyRules,
+        previous: &KeySet,
+    ) -> Result<Key, KeyProblem> {
         if self.keys.iter().any(|k| k.kid == jwk.kid && k.material == jwk.material) {
             return Err(KeyProblem::Duplicate);
         }
@@ -117,8 +137,7 @@ impl KeySet {
         }
         let key_type = jwk.material.key_type();
         if key_type == KeyType::Oct
-            && !(rules.from_operator
-                && rules.algorithms.is_some_and(|a| !a.and(key_type.algorithms()).is_empty()))
+            && !(from_operator && rules.algorithms.is_some_and(|a| !a.and(key_type.algorithms()).is_empty()))
         {
             return Err(KeyProblem::SecretNotAllowed);
         }
@@ -146,13 +165,14 @@ impl KeySet {
             Some(known) if known.kid == jwk.kid || known.state == KeyState::Tainted => known.state,
             _ => KeyState::Active,
         };
-        Ok(Key { kid: jwk.kid, material: jwk.material, algorithms, state, verifier })
+        Ok(Key { kid: jwk.kid.clone(), material: jwk.material.clone(), algorithms, state, verifier })
     }
 
     /// A copy in which the keys with this `kid` have another state; `None` if there are none.
     pub(super) fn with_state(&self, kid: Option<&str>, state: KeyState) -> Option<KeySet> {
         let fits = |key: &Key| key.kid.as_deref() == kid;
         self.keys.iter().any(fits).then(|| KeySet {
+            source: self.source.clone(),
             keys: self.keys.iter().map(|k| k.copy(if fits(k) { state } else { k.state })).collect(),
             skipped: self.skipped.clone(),
         })

@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use arc_swap::ArcSwap;
 
 use super::checks;
-use super::key_set::{KeyRules, KeySet, KeySetReport, KeyState};
+use super::key_set::{self, KeyRules, KeySet, KeySetReport, KeyState};
 use super::policy::{IssuerPolicy, KeySource, Policy};
 use super::scratch::Scratch;
 use crate::crypto::Backends;
@@ -164,8 +164,8 @@ impl Verifier {
     ) -> Result<KeySetReport, KeyUpdateError> {
         let entries = jwk::parse_set(jwks).map_err(KeyUpdateError::KeySet)?;
         self.change(issuer, |policy, old| {
-            let rules = KeyRules { algorithms: policy.algorithms, from_operator, backends: self.backends };
-            let new = KeySet::build(entries, rules, old);
+            let rules = KeyRules { algorithms: policy.algorithms, backends: self.backends };
+            let new = KeySet::build(key_set::KeySource { entries, from_operator }, rules, old);
             if new.is_empty() { Err(KeyUpdateError::NoUsableKey(new.report())) } else { Ok(new) }
         })
     }
@@ -300,17 +300,16 @@ impl State {
         let empty = KeySet::default();
         let keys = policy.issuers().iter().map(|issuer| {
             let known = old.and_then(|old| old.keys.get(old.policy.find(&issuer.issuer)?));
-            match &issuer.keys {
+            let known: &KeySet = known.map_or(&empty, |keys| keys);
+            let rules = KeyRules { algorithms: issuer.algorithms, backends };
+            Arc::new(match &issuer.keys {
                 KeySource::Inline(json) => {
                     // Read once before, when the policy was built: it is a key set.
                     let entries = jwk::parse_set(json.as_bytes()).unwrap_or_default();
-                    let rules = KeyRules { algorithms: issuer.algorithms, from_operator: true, backends };
-                    Arc::new(KeySet::build(entries, rules, known.map_or(&empty, |k| k)))
+                    KeySet::build(key_set::KeySource { entries, from_operator: true }, rules, known)
                 }
-                KeySource::Host | KeySource::File(_) | KeySource::Uri(_) => {
-                    known.map_or_else(Arc::default, Arc::clone)
-                }
-            }
+                KeySource::Host | KeySource::File(_) | KeySource::Uri(_) => known.under(rules),
+            })
         });
         State { keys: keys.collect(), policy }
     }
