@@ -83,6 +83,15 @@ pub enum KeyProblem {
     TooManyKeys,
 }
 
+/// One entry of a key set.
+#[derive(Clone)]
+pub struct SetEntry {
+    /// Its `kid`, if it has a readable one, also where the key cannot be used.
+    pub kid: Option<String>,
+    /// The key, or why it cannot be used.
+    pub key: Result<Jwk, KeyProblem>,
+}
+
 /// A key set as a whole that cannot be used.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum KeySetError {
@@ -96,12 +105,11 @@ pub enum KeySetError {
     SingleKey,
 }
 
-/// Reads a JWK Set (RFC 7517 §5): one result per entry of `keys`, in order, with the entry's `kid` beside it
-/// where it has one.
+/// Reads a JWK Set (RFC 7517 §5): one result per entry of `keys`, in order.
 ///
 /// # Errors
 /// [`KeySetError`] if the document as a whole is no key set; a bad key is no such error.
-pub fn parse_set(json: &[u8]) -> Result<Vec<(Option<String>, Result<Jwk, KeyProblem>)>, KeySetError> {
+pub fn parse_set(json: &[u8]) -> Result<Vec<SetEntry>, KeySetError> {
     if json.len() > MAX_JSON_BYTES {
         return Err(KeySetError::TooLarge);
     }
@@ -113,9 +121,7 @@ pub fn parse_set(json: &[u8]) -> Result<Vec<(Option<String>, Result<Jwk, KeyProb
 ///
 /// # Errors
 /// As [`parse_set`].
-pub fn parse_set_value(
-    root: Value<'_>,
-) -> Result<Vec<(Option<String>, Result<Jwk, KeyProblem>)>, KeySetError> {
+pub fn parse_set_value(root: Value<'_>) -> Result<Vec<SetEntry>, KeySetError> {
     let keys = match root.member("keys").and_then(|keys| keys.items()) {
         Some(keys) => keys,
         None if root.member("kty").is_some() => return Err(KeySetError::SingleKey),
@@ -124,7 +130,7 @@ pub fn parse_set_value(
     let kid = |key: Value<'_>| {
         key.member("kid").and_then(Value::as_str).filter(|k| k.len() <= MAX_KID_BYTES).map(str::to_owned)
     };
-    Ok(keys.map(|key| (kid(key), Jwk::read(key))).collect())
+    Ok(keys.map(|key| SetEntry { kid: kid(key), key: Jwk::read(key) }).collect())
 }
 
 impl Jwk {
@@ -419,7 +425,7 @@ mod tests {
             r#"{{"keys":[{{"kty":"EC"}},{{{OKP},"kid":"good"}},7,{{{OKP},"use":"enc","kid":"e"}}]}}"#
         );
         let keys = parse_set(set.as_bytes()).expect("a set");
-        let kids: Vec<_> = keys.iter().map(|(kid, key)| (kid.as_deref(), key.is_ok())).collect();
+        let kids: Vec<_> = keys.iter().map(|entry| (entry.kid.as_deref(), entry.key.is_ok())).collect();
         assert_eq!(kids, [(None, false), (Some("good"), true), (None, false), (Some("e"), false)]);
     }
 

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use crate::crypto::{self, Backends, VerifySignature};
 use crate::error::{Code, Reason, Rejection};
 use crate::jose::algorithm::{Algorithm, Algorithms, KeyType};
-use crate::jose::jwk::{Jwk, KeyMaterial, KeyProblem};
+use crate::jose::jwk::{Jwk, KeyMaterial, KeyProblem, SetEntry};
 use crate::limits::{MAX_KEY_CANDIDATES, MAX_KEYS_PER_ISSUER};
 
 /// What a key may be used for now.
@@ -79,7 +79,7 @@ pub(super) struct Key {
 /// The entries of a JWK Set and where it came from.
 #[derive(Clone, Default)]
 pub(super) struct KeySource {
-    pub(super) entries: Vec<(Option<String>, Result<Jwk, KeyProblem>)>,
+    pub(super) entries: Vec<SetEntry>,
     /// Whether the set comes from the operator's own configuration: only then may it hold shared secrets.
     pub(super) from_operator: bool,
 }
@@ -97,14 +97,14 @@ impl KeySet {
     /// form; a key that was tainted stays tainted.
     pub(super) fn build(source: KeySource, rules: KeyRules, previous: &KeySet) -> KeySet {
         let mut set = KeySet::default();
-        for (index, (kid, entry)) in source.entries.iter().enumerate() {
-            let admitted = match entry {
+        for (index, entry) in source.entries.iter().enumerate() {
+            let admitted = match &entry.key {
                 Ok(jwk) => set.admit(jwk, source.from_operator, rules, previous),
                 Err(problem) => Err(*problem),
             };
             match admitted {
                 Ok(key) => set.keys.push(key),
-                Err(problem) => set.skipped.push(SkippedKey { index, kid: kid.clone(), problem }),
+                Err(problem) => set.skipped.push(SkippedKey { index, kid: entry.kid.clone(), problem }),
             }
         }
         // A tainted key that is no longer published is remembered: it may come back.

@@ -259,8 +259,8 @@ fn key_source(name: &str, field: &Place<'_>) -> Result<KeySource, PolicyError> {
         _ => {
             let keys =
                 jwk::parse_set_value(field.value).map_err(|e| field.error(PolicyProblem::KeySet(e)))?;
-            if !keys.iter().any(|(_, key)| key.is_ok()) {
-                let first = keys.into_iter().find_map(|(_, key)| key.err());
+            if !keys.iter().any(|entry| entry.key.is_ok()) {
+                let first = keys.into_iter().find_map(|entry| entry.key.err());
                 return Err(field.error(PolicyProblem::NoUsableKey(first)));
             }
             KeySource::Inline(field.value.to_string())

@@ -66,7 +66,7 @@ fn special_in_word(word: u64) -> usize {
     const HIGHS: u64 = 0x8080_8080_8080_8080;
     let zero = |w: u64| w.wrapping_sub(ONES) & !w & HIGHS;
     let control = word.wrapping_sub(ONES * 0x20) & !word & HIGHS;
-    let found = control | zero(word ^ ONES * 0x22) | zero(word ^ ONES * 0x5c);
+    let found = control | zero(word ^ (ONES * 0x22)) | zero(word ^ (ONES * 0x5c));
     (found.trailing_zeros() / 8) as usize
 }
 

@@ -197,7 +197,7 @@ fn write(tree: &Tree, noise: &mut impl Iterator<Item = u8>, out: &mut String) {
     let string = |s: &str, n: &mut dyn FnMut() -> u8, out: &mut String| {
         out.push('"');
         for c in s.chars() {
-            if c < ' ' || matches!(c, '"' | '\\') || n() % 5 == 0 {
+            if c < ' ' || matches!(c, '"' | '\\') || n().is_multiple_of(5) {
                 for unit in c.encode_utf16(&mut [0; 2]) {
                     out.push_str(&format!("\\u{unit:04x}"));
                 }
@@ -208,7 +208,7 @@ fn write(tree: &Tree, noise: &mut impl Iterator<Item = u8>, out: &mut String) {
         out.push('"');
     };
     let space = |n: &mut dyn FnMut() -> u8, out: &mut String| {
-        if n() % 4 == 0 {
+        if n().is_multiple_of(4) {
             out.push_str([" ", "\n", "\t\r", "  "][usize::from(n() % 4)]);
         }
     };
