@@ -19,4 +19,5 @@ pub mod jose;
 
 pub mod crypto;
 
+pub mod revocation;
 pub mod verify;
