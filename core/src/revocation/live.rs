@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwapOption;
 
-use super::check::{DoubtPolicy, Finding, Freshness, Pinned, Probes, Verdict};
+use super::check::{DoubtPolicy, Finding, Freshness, Lookup, Pinned, Probes, Verdict};
 use super::control::{Control, Moment, NO_GENERATION, RETIRED_GENERATION, Stamp};
 #[cfg(all(any(unix, windows), not(loom)))]
 use super::mapped::StateFiles;
@@ -73,14 +73,24 @@ impl Live {
     /// [`Reader::check`] for callers that have no place to keep a reader. A few nanoseconds slower.
     #[must_use]
     pub fn check(&self, probes: &Probes, policy: &DoubtPolicy, now: i64) -> Verdict {
+        self.with_pinned(|pinned| verdict(pinned, pinned, probes, policy, now))
+    }
+
+    /// The same over another source, such as a snapshot that the live table continues: either may revoke.
+    #[must_use]
+    pub fn check_over(&self, base: &dyn Lookup, probes: &Probes, policy: &DoubtPolicy, now: i64) -> Verdict {
+        self.with_pinned(|pinned| verdict(&(base, pinned), pinned, probes, policy, now))
+    }
+
+    fn with_pinned(&self, look: impl FnOnce(&Pinned<'_>) -> Verdict) -> Verdict {
         let moment = self.control.moment();
         let guard = self.table.load();
         match guard.as_ref() {
             Some(table) if table.header().generation == moment.stamp.generation => {
-                verdict(&Pinned { table, moment }, probes, policy, now)
+                look(&Pinned { table, moment })
             }
             _ => match self.current(moment.stamp.generation) {
-                Ok(table) => verdict(&Pinned { table: &table, moment }, probes, policy, now),
+                Ok(table) => look(&Pinned { table: &table, moment }),
                 Err(_) => OUT_OF_REACH,
             },
         }
@@ -144,7 +154,7 @@ impl Reader {
     /// Everything that the writer acknowledged before the call is seen.
     #[inline]
     pub fn check(&mut self, probes: &Probes, policy: &DoubtPolicy, now: i64) -> Verdict {
-        self.pin().map_or(OUT_OF_REACH, |pinned| verdict(&pinned, probes, policy, now))
+        self.pin().map_or(OUT_OF_REACH, |pinned| verdict(&pinned, &pinned, probes, policy, now))
     }
 
     /// The same for a token that was clear at `checked`: if nothing has been revoked since, nothing is looked
@@ -157,16 +167,22 @@ impl Reader {
                 freshness: policy.freshness(pinned.as_of(), now),
                 stamp: Some(checked),
             },
-            Some(pinned) => verdict(&pinned, probes, policy, now),
+            Some(pinned) => verdict(&pinned, &pinned, probes, policy, now),
             None => OUT_OF_REACH,
         }
     }
 }
 
 #[inline]
-fn verdict(pinned: &Pinned<'_>, probes: &Probes, policy: &DoubtPolicy, now: i64) -> Verdict {
+fn verdict(
+    sources: &impl Lookup,
+    pinned: &Pinned<'_>,
+    probes: &Probes,
+    policy: &DoubtPolicy,
+    now: i64,
+) -> Verdict {
     Verdict {
-        finding: probes.find(pinned),
+        finding: probes.find(sources),
         freshness: policy.freshness(pinned.as_of(), now),
         stamp: Some(pinned.stamp()),
     }

@@ -7,6 +7,8 @@ mod checks;
 mod key_set;
 mod policy;
 mod policy_json;
+mod revocation_json;
+mod revocations;
 mod scratch;
 mod verifier;
 
@@ -14,5 +16,6 @@ pub use key_set::{KeyReport, KeySetReport, KeyState, SkippedKey};
 pub use policy::{
     AudienceRule, IssuerPolicy, KeySource, Policy, PolicyError, PolicyProblem, Profile, RequiredClaim,
 };
+pub use revocations::{Introspected, RevocationPolicy, RevocationState};
 pub use scratch::Scratch;
 pub use verifier::{KeyUpdateError, Request, Verified, Verifier};

@@ -5,6 +5,7 @@
 
 use core::fmt;
 
+use super::revocations::RevocationPolicy;
 use crate::codec::pointer::ClaimPath;
 use crate::jose::algorithm::Algorithms;
 use crate::jose::jwk::{KeyProblem, KeySetError};
@@ -12,6 +13,8 @@ use crate::limits::{
     DEFAULT_LEEWAY_SECONDS, DEFAULT_MAX_TOKEN_BYTES, MAX_ISSUERS, MAX_LEEWAY_SECONDS, MAX_POLICY_LIST,
     MAX_TOKEN_AGE_SECONDS, MAX_TOKEN_BYTES,
 };
+use crate::revocation::FingerprintKey;
+use crate::revocation::scope::{ScopeError, ScopeSet};
 
 /// A checked policy.
 #[derive(Clone, Debug)]
@@ -19,6 +22,7 @@ pub struct Policy {
     max_token_bytes: usize,
     /// In the order of their names, for the search by `iss`.
     issuers: Vec<IssuerPolicy>,
+    revocation: Option<RevocationPolicy>,
 }
 
 /// What the tokens of one issuer must look like.
@@ -148,6 +152,8 @@ pub enum PolicyProblem {
     NoUsableKey(Option<KeyProblem>),
     /// The URL does not begin with `https://`.
     NotHttps,
+    /// The revocation scopes do not fit together.
+    Scopes(ScopeError),
 }
 
 impl IssuerPolicy {
@@ -296,7 +302,31 @@ impl Policy {
             }
         }
         issuers.sort_by(|a, b| a.issuer.cmp(&b.issuer));
-        Ok(Policy { max_token_bytes, issuers })
+        Ok(Policy { max_token_bytes, issuers, revocation: None })
+    }
+
+    /// The same policy with revocation.
+    ///
+    /// # Errors
+    /// [`PolicyProblem::Scopes`] if the scopes do not fit together, [`PolicyProblem::Empty`] if there are none.
+    pub fn with_revocation(mut self, revocation: RevocationPolicy) -> Result<Policy, PolicyError> {
+        let fail = |problem| Err(PolicyError { at: "/revocation/scopes".to_owned(), problem });
+        if revocation.scopes.is_empty() {
+            return fail(PolicyProblem::Empty);
+        }
+        // The key plays no part in whether scopes fit together; the real one comes with the state.
+        let any_key = FingerprintKey::SipHash13([0; 16]);
+        if let Err(error) = ScopeSet::new(any_key, revocation.scopes.clone()) {
+            return fail(PolicyProblem::Scopes(error));
+        }
+        self.revocation = Some(revocation);
+        Ok(self)
+    }
+
+    /// What the policy says about revocation; `None`: nothing can be revoked.
+    #[must_use]
+    pub fn revocation(&self) -> Option<&RevocationPolicy> {
+        self.revocation.as_ref()
     }
 
     /// Longest accepted token, in bytes.
@@ -348,6 +378,7 @@ impl fmt::Display for PolicyError {
             }
             PolicyProblem::NoUsableKey(None) => f.write_str("the key set is empty"),
             PolicyProblem::NotHttps => f.write_str("must begin with https://"),
+            PolicyProblem::Scopes(error) => write!(f, "{error}"),
         }
     }
 }

@@ -8,6 +8,7 @@ use core::fmt::Write;
 use super::policy::{
     AudienceRule, IssuerPolicy, KeySource, Policy, PolicyError, PolicyProblem, Profile, RequiredClaim,
 };
+use super::revocation_json;
 use crate::codec::json::{Kind, OwnedDocument, Value};
 use crate::codec::pointer::ClaimPath;
 use crate::jose::algorithm::{Algorithm, Algorithms};
@@ -23,17 +24,22 @@ impl Policy {
         let document = OwnedDocument::parse(json)
             .map_err(|e| PolicyError { at: String::new(), problem: PolicyProblem::Json(e) })?;
         let root = Place { at: String::new(), value: document.root() };
-        let (mut issuers, mut max_token_bytes) = (None, DEFAULT_MAX_TOKEN_BYTES);
-        for (name, field) in root.fields(&["issuers", "max_token_bytes"])? {
+        let (mut issuers, mut max_token_bytes, mut revocation) = (None, DEFAULT_MAX_TOKEN_BYTES, None);
+        for (name, field) in root.fields(POLICY_FIELDS)? {
             match name {
                 "issuers" => {
                     issuers = Some(field.items()?.iter().map(issuer).collect::<Result<Vec<_>, _>>()?);
                 }
-                _ => max_token_bytes = field.integer(1, MAX_TOKEN_BYTES as u64)?,
+                "max_token_bytes" => max_token_bytes = field.integer(1, MAX_TOKEN_BYTES as u64)?,
+                _ => revocation = Some(revocation_json::read(&field)?),
             }
         }
         let issuers = issuers.ok_or_else(|| root.error(PolicyProblem::MissingField("issuers")))?;
-        Policy::with_max_token_bytes(issuers, max_token_bytes)
+        let policy = Policy::with_max_token_bytes(issuers, max_token_bytes)?;
+        match revocation {
+            Some(revocation) => policy.with_revocation(revocation),
+            None => Ok(policy),
+        }
     }
 
     /// Writes the policy as a policy file with every field, defaults included. Keys are named by their
@@ -53,7 +59,11 @@ impl Policy {
             issuer.write(out)?;
             writeln!(out, "{comma}")?;
         }
-        out.write_str("  ]\n}\n")
+        out.write_str("  ]")?;
+        if let Some(revocation) = self.revocation() {
+            write!(out, ",\n  \"revocation\": {}", revocation_json::write(revocation))?;
+        }
+        out.write_str("\n}\n")
     }
 }
 
@@ -96,18 +106,21 @@ impl IssuerPolicy {
 }
 
 /// A value of the policy and the JSON pointer that leads to it.
-struct Place<'a> {
+pub(super) struct Place<'a> {
     at: String,
-    value: Value<'a>,
+    pub(super) value: Value<'a>,
 }
 
 impl<'a> Place<'a> {
-    fn error(&self, problem: PolicyProblem) -> PolicyError {
+    pub(super) fn error(&self, problem: PolicyProblem) -> PolicyError {
         PolicyError { at: self.at.clone(), problem }
     }
 
     /// The members of an object; each must be in `known`, or `$schema` or `$comment`.
-    fn fields(&self, known: &'static [&'static str]) -> Result<Vec<(&'static str, Place<'a>)>, PolicyError> {
+    pub(super) fn fields(
+        &self,
+        known: &'static [&'static str],
+    ) -> Result<Vec<(&'static str, Place<'a>)>, PolicyError> {
         let members =
             self.value.members().ok_or_else(|| self.error(PolicyProblem::WrongType("an object")))?;
         let mut fields = Vec::new();
@@ -124,7 +137,7 @@ impl<'a> Place<'a> {
         Ok(fields)
     }
 
-    fn items(&self) -> Result<Vec<Place<'a>>, PolicyError> {
+    pub(super) fn items(&self) -> Result<Vec<Place<'a>>, PolicyError> {
         let items = self.value.items().ok_or_else(|| self.error(PolicyProblem::WrongType("an array")))?;
         Ok(items
             .enumerate()
@@ -132,20 +145,20 @@ impl<'a> Place<'a> {
             .collect())
     }
 
-    fn text(&self) -> Result<&'a str, PolicyError> {
+    pub(super) fn text(&self) -> Result<&'a str, PolicyError> {
         let text = self.value.as_str().ok_or_else(|| self.error(PolicyProblem::WrongType("a string")))?;
         if text.is_empty() { Err(self.error(PolicyProblem::Empty)) } else { Ok(text) }
     }
 
-    fn texts(&self) -> Result<Vec<String>, PolicyError> {
+    pub(super) fn texts(&self) -> Result<Vec<String>, PolicyError> {
         self.items()?.iter().map(|item| item.text().map(str::to_owned)).collect()
     }
 
-    fn flag(&self) -> Result<bool, PolicyError> {
+    pub(super) fn flag(&self) -> Result<bool, PolicyError> {
         self.value.as_bool().ok_or_else(|| self.error(PolicyProblem::WrongType("true or false")))
     }
 
-    fn integer<T: TryFrom<u64>>(&self, min: u64, max: u64) -> Result<T, PolicyError> {
+    pub(super) fn integer<T: TryFrom<u64>>(&self, min: u64, max: u64) -> Result<T, PolicyError> {
         let out_of_range = || self.error(PolicyProblem::OutOfRange { min, max });
         if self.value.kind() != Kind::Integer {
             return Err(self.error(PolicyProblem::WrongType("a whole number")));
@@ -154,14 +167,16 @@ impl<'a> Place<'a> {
         T::try_from(number).map_err(|_| out_of_range())
     }
 
-    fn claim_path(&self) -> Result<ClaimPath, PolicyError> {
+    pub(super) fn claim_path(&self) -> Result<ClaimPath, PolicyError> {
         ClaimPath::new(self.text()?).map_err(|e| self.error(PolicyProblem::ClaimPath(e)))
     }
 
-    fn unknown_value(&self, value: &str, known: &'static str) -> PolicyError {
+    pub(super) fn unknown_value(&self, value: &str, known: &'static str) -> PolicyError {
         self.error(PolicyProblem::UnknownValue { value: value.to_owned(), known })
     }
 }
+
+const POLICY_FIELDS: &[&str] = &["issuers", "max_token_bytes", "revocation"];
 
 const ISSUER_FIELDS: &[&str] = &[
     "issuer",
@@ -296,13 +311,13 @@ fn edit_distance(a: &str, b: &str) -> usize {
     row.last().copied().unwrap_or(0)
 }
 
-fn quoted(text: &str) -> String {
+pub(super) fn quoted(text: &str) -> String {
     let mut out = String::new();
     let _ = crate::codec::json::write_string(text, &mut out);
     out
 }
 
-fn quoted_list(list: impl IntoIterator<Item = impl AsRef<str>>) -> String {
+pub(super) fn quoted_list(list: impl IntoIterator<Item = impl AsRef<str>>) -> String {
     let items: Vec<String> = list.into_iter().map(|text| quoted(text.as_ref())).collect();
     format!("[{}]", items.join(", "))
 }
@@ -330,7 +345,7 @@ fn without_secrets(json: &str) -> String {
 mod tests {
     use super::*;
 
-    fn error(json: &str) -> String {
+    pub(super) fn error(json: &str) -> String {
         Policy::from_json(json.as_bytes()).expect_err("refused").to_string()
     }
 

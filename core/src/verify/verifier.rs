@@ -11,6 +11,7 @@ use arc_swap::ArcSwap;
 use super::checks;
 use super::key_set::{self, KeyRules, KeySet, KeySetReport, KeyState};
 use super::policy::{IssuerPolicy, KeySource, Policy};
+use super::revocations::{Introspected, RevocationState, Revocations};
 use super::scratch::Scratch;
 use crate::crypto::Backends;
 use crate::error::{Code, Reason, Rejection};
@@ -18,12 +19,14 @@ use crate::jose::claims::Claims;
 use crate::jose::compact::Compact;
 use crate::jose::header::Header;
 use crate::jose::jwk::{self, KeySetError};
+use crate::revocation::{Fingerprint, Freshness};
 
 /// Verifies tokens against a policy and its issuers' keys. Shared by any number of threads.
 pub struct Verifier {
     state: ArcSwap<State>,
-    /// Held by whoever builds the next state, so that no change is lost to another.
-    writer: Mutex<()>,
+    /// Held by whoever builds the next state, so that no change is lost to another. Holds what is not part of
+    /// the state, but needed to build the next one.
+    writer: Mutex<Option<RevocationState>>,
     backends: Backends,
 }
 
@@ -35,6 +38,8 @@ pub struct Request<'r> {
     pub audience: Option<&'r str>,
     /// The tenant that the request addresses; the token's tenant claim must equal it.
     pub tenant: Option<&'r str>,
+    /// Whether the issuer was asked about this token already.
+    pub introspected: Introspected,
 }
 
 /// An accepted token. Borrows from the [`Scratch`] of its verification.
@@ -42,6 +47,7 @@ pub struct Request<'r> {
 pub struct Verified<'a> {
     header: Header<'a>,
     claims: Claims<'a>,
+    freshness: Freshness,
 }
 
 /// Why keys or a policy were not changed. The state from before is kept.
@@ -60,8 +66,16 @@ pub enum KeyUpdateError {
 
 struct State {
     policy: Policy,
-    /// The keys of each issuer, in the order of the policy's issuers.
-    keys: Vec<Arc<KeySet>>,
+    /// In the order of the policy's issuers.
+    keys: Vec<IssuerKeys>,
+    revocations: Option<Revocations>,
+}
+
+/// The keys of one issuer.
+struct IssuerKeys {
+    set: Arc<KeySet>,
+    /// By the place of a key in the set: its fingerprint, if keys can be revoked.
+    fingerprints: Vec<Option<Fingerprint>>,
 }
 
 impl Verifier {
@@ -75,8 +89,9 @@ impl Verifier {
     /// The same with a choice of signature backends.
     #[must_use]
     pub fn with_backends(policy: Policy, backends: Backends) -> Verifier {
-        let state = State::new(policy, None, backends);
-        Verifier { state: ArcSwap::from_pointee(state), writer: Mutex::new(()), backends }
+        let keys = State::keys_for(&policy, None, backends);
+        let state = State::new(policy, keys, None);
+        Verifier { state: ArcSwap::from_pointee(state), writer: Mutex::new(None), backends }
     }
 
     /// Scratch memory that fits the largest token of the present policy.
@@ -121,11 +136,11 @@ impl Verifier {
             }
         };
         let (policy, keys) = state.issuer(issuer)?;
-        {
+        let key = {
             let header = scratch.header(slot)?;
             let signature = scratch.signature(signature_len);
-            keys.verify(header.kid, header.algorithm, now, compact.signing_input, signature)?;
-        }
+            keys.set.verify(header.kid, header.algorithm, now, compact.signing_input, signature)?
+        };
         let registered = match located {
             Some(registered) => registered,
             None => scratch.load_claims(compact.payload)?,
@@ -134,7 +149,14 @@ impl Verifier {
         let header = scratch.header(slot)?;
         let claims = scratch.claims(registered)?;
         checks::check(policy, request, header, claims, now)?;
-        Ok(Verified { header, claims })
+        let freshness = match &state.revocations {
+            Some(revocations) => {
+                let key = keys.fingerprints.get(key).copied().flatten();
+                revocations.check(issuer, claims, key, request.introspected, now)?
+            }
+            None => Freshness::Fresh,
+        };
+        Ok(Verified { header, claims, freshness })
     }
 
     /// Replaces the keys of `issuer` by those of a JWK Set that a host fetched, read from a URL or another
@@ -183,12 +205,23 @@ impl Verifier {
         self.change(issuer, |_, old| old.with_state(kid, state).ok_or(KeyUpdateError::UnknownKey))
     }
 
+    /// Attaches revocation state for the scopes that the policy names, in place of what was attached before.
+    /// Until this is called, a policy with scopes finds its state stale.
+    pub fn attach_revocations(&self, revocations: RevocationState) {
+        let mut attached = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
+        *attached = Some(revocations);
+        let old = self.state.load_full();
+        let keys = old.keys.iter().map(|keys| Arc::clone(&keys.set)).collect();
+        self.state.store(Arc::new(State::new(old.policy.clone(), keys, attached.as_ref())));
+    }
+
     /// Replaces the whole policy. The keys of an issuer that both policies have are kept, unless the new one
     /// brings its own inline.
     pub fn replace_policy(&self, policy: Policy) {
-        let _writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
+        let attached = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
         let old = self.state.load_full();
-        self.state.store(Arc::new(State::new(policy, Some(&old), self.backends)));
+        let keys = State::keys_for(&policy, Some(&old), self.backends);
+        self.state.store(Arc::new(State::new(policy, keys, attached.as_ref())));
     }
 
     /// The keys of `issuer`, used and skipped.
@@ -198,7 +231,7 @@ impl Verifier {
     pub fn keys(&self, issuer: &str) -> Result<KeySetReport, KeyUpdateError> {
         let state = self.state.load();
         let place = state.policy.find(issuer).ok_or(KeyUpdateError::UnknownIssuer)?;
-        Ok(state.keys.get(place).map(|keys| keys.report()).unwrap_or_default())
+        Ok(state.keys.get(place).map(|keys| keys.set.report()).unwrap_or_default())
     }
 
     /// The present policy.
@@ -213,19 +246,19 @@ impl Verifier {
         build: impl FnOnce(&IssuerPolicy, &KeySet) -> Result<KeySet, KeyUpdateError>,
     ) -> Result<KeySetReport, KeyUpdateError> {
         // A poisoned lock means that another writer panicked before its swap: the state is whole.
-        let _writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
+        let attached = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
         let old = self.state.load_full();
         let place = old.policy.find(issuer).ok_or(KeyUpdateError::UnknownIssuer)?;
         let (Some(policy), Some(keys)) = (old.policy.issuers().get(place), old.keys.get(place)) else {
             return Err(KeyUpdateError::UnknownIssuer);
         };
-        let new = build(policy, keys)?;
+        let new = build(policy, &keys.set)?;
         let report = new.report();
-        let mut all = old.keys.clone();
+        let mut all: Vec<_> = old.keys.iter().map(|keys| Arc::clone(&keys.set)).collect();
         if let Some(slot) = all.get_mut(place) {
             *slot = Arc::new(new);
         }
-        self.state.store(Arc::new(State { policy: old.policy.clone(), keys: all }));
+        self.state.store(Arc::new(State::new(old.policy.clone(), all, attached.as_ref())));
         Ok(report)
     }
 }
@@ -240,7 +273,7 @@ impl<'r> Request<'r> {
     /// Nothing is expected beyond the policy.
     #[must_use]
     pub const fn new() -> Request<'r> {
-        Request { audience: None, tenant: None }
+        Request { audience: None, tenant: None, introspected: Introspected::No }
     }
 
     /// The token must also name this audience.
@@ -256,6 +289,13 @@ impl<'r> Request<'r> {
         self.tenant = Some(tenant);
         self
     }
+
+    /// What the issuer said about this token, after [`Code::IntrospectionRequired`].
+    #[must_use]
+    pub const fn introspected(mut self, introspected: Introspected) -> Request<'r> {
+        self.introspected = introspected;
+        self
+    }
 }
 
 impl<'a> Verified<'a> {
@@ -269,6 +309,13 @@ impl<'a> Verified<'a> {
     #[must_use]
     pub fn claims(&self) -> Claims<'a> {
         self.claims
+    }
+
+    /// Whether the revocation state was recent; [`Freshness::Stale`] if the token passed only because the
+    /// policy allows it or the issuer was asked.
+    #[must_use]
+    pub fn freshness(&self) -> Freshness {
+        self.freshness
     }
 }
 
@@ -296,11 +343,24 @@ impl core::fmt::Display for KeyUpdateError {
 impl core::error::Error for KeyUpdateError {}
 
 impl State {
-    fn new(policy: Policy, old: Option<&State>, backends: Backends) -> State {
+    fn new(policy: Policy, keys: Vec<Arc<KeySet>>, revocations: Option<&RevocationState>) -> State {
+        // The policy checked its scopes; were they not to fit, an unbound state refuses as stale.
+        let revocations = Revocations::bind(&policy, revocations)
+            .or_else(|_| Revocations::bind(&policy, None))
+            .unwrap_or_default();
+        let with_fingerprints = |(place, set): (usize, Arc<KeySet>)| {
+            let fingerprint = |kid| revocations.as_ref()?.key_fingerprint(place, kid);
+            IssuerKeys { fingerprints: set.kids().map(fingerprint).collect(), set }
+        };
+        State { keys: keys.into_iter().enumerate().map(with_fingerprints).collect(), policy, revocations }
+    }
+
+    /// The key sets for a policy: inline ones are built, others taken over from the state before.
+    fn keys_for(policy: &Policy, old: Option<&State>, backends: Backends) -> Vec<Arc<KeySet>> {
         let empty = KeySet::default();
         let keys = policy.issuers().iter().map(|issuer| {
             let known = old.and_then(|old| old.keys.get(old.policy.find(&issuer.issuer)?));
-            let known: &KeySet = known.map_or(&empty, |keys| keys);
+            let known: &KeySet = known.map_or(&empty, |keys| &keys.set);
             let rules = KeyRules { algorithms: issuer.algorithms, backends };
             Arc::new(match &issuer.keys {
                 KeySource::Inline(json) => {
@@ -311,10 +371,10 @@ impl State {
                 KeySource::Host | KeySource::File(_) | KeySource::Uri(_) => known.under(rules),
             })
         });
-        State { keys: keys.collect(), policy }
+        keys.collect()
     }
 
-    fn issuer(&self, place: usize) -> Result<(&IssuerPolicy, &KeySet), Rejection> {
+    fn issuer(&self, place: usize) -> Result<(&IssuerPolicy, &IssuerKeys), Rejection> {
         match (self.policy.issuers().get(place), self.keys.get(place)) {
             (Some(policy), Some(keys)) => Ok((policy, keys)),
             _ => Err(Rejection::new(Code::Internal, Reason::CheckFailed)),
