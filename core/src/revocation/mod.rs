@@ -3,6 +3,13 @@
 //! Values named by scopes become keyed 96-bit fingerprints; a table of fingerprints answers exactly, without
 //! a lock and without allocating. Nothing here reads a clock or trusts a claim whose signature was not checked.
 
+pub mod chain;
+pub mod defect;
 pub mod fingerprint;
+pub mod ratchet;
+pub mod signing;
+pub mod snapshot;
+
+mod reader;
 
 pub use fingerprint::{Entry, EntryKind, Fingerprint, FingerprintKey, FingerprintPrefix, SlotError};
