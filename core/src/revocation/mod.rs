@@ -5,7 +5,11 @@
 
 pub mod chain;
 pub mod defect;
+pub mod delta;
+pub mod event;
 pub mod fingerprint;
+#[cfg(not(target_arch = "wasm32"))]
+pub mod log;
 pub mod ratchet;
 pub mod signing;
 pub mod snapshot;
