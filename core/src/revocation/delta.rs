@@ -6,12 +6,13 @@
 
 use core::fmt;
 
+use super::byte_reader::ByteReader;
 use super::chain::Chain;
 use super::defect::Defect;
 use super::fingerprint::{Entry, SLOT_BYTES, SlotError};
 use super::ratchet::{MAX_SEQUENCE, Mark};
-use super::reader::Reader;
 use super::signing::{Purpose, SIGNATURE_BYTES, Signer, SignerId, TrustedKeys};
+use super::writer::Writer;
 use crate::limits::MAX_NUMERIC_DATE;
 
 /// Most events of one delta: 16 MB, of the order of the snapshot that would replace it.
@@ -26,6 +27,15 @@ pub trait LiveSink {
     /// # Errors
     /// [`SinkFailed`] if not all could be applied. The sink must then be built anew.
     fn apply(&mut self, entries: &[Entry], applied_seq: u64, as_of: i64) -> Result<(), SinkFailed>;
+}
+
+impl LiveSink for Writer {
+    fn apply(&mut self, entries: &[Entry], applied_seq: u64, as_of: i64) -> Result<(), SinkFailed> {
+        for entry in entries {
+            self.insert(entry).map_err(|_| SinkFailed)?;
+        }
+        self.commit(applied_seq, as_of).map_err(|_| SinkFailed)
+    }
 }
 
 /// A [`LiveSink`] could not take the entries.
@@ -146,7 +156,7 @@ impl<'a> Delta<'a> {
         trusted: &TrustedKeys,
         fingerprint_key: [u8; 8],
     ) -> Result<Self, Defect> {
-        let mut reader = Reader::new(bytes);
+        let mut reader = ByteReader::new(bytes);
         if reader.array().ok_or(Defect::Truncated)? != MAGIC {
             return Err(Defect::UnknownFormat);
         }
@@ -322,7 +332,7 @@ struct Fixed {
 
 impl Fixed {
     fn read(bytes: &[u8]) -> Option<Self> {
-        let mut reader = Reader::new(bytes);
+        let mut reader = ByteReader::new(bytes);
         Some(Fixed {
             reserved: reader.u16()?,
             count: usize::try_from(reader.u32()?).ok()?,

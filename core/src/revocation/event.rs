@@ -6,8 +6,8 @@
 use core::fmt;
 use core::str::FromStr;
 
+use super::byte_reader::ByteReader;
 use super::fingerprint::{Entry, EntryKind, Fingerprint, SLOT_BASE_TIME, SLOT_LAST_TIME};
-use super::reader::Reader;
 
 /// Longest scope name, in bytes: a word or two of the policy.
 pub const MAX_SCOPE_NAME_BYTES: usize = 64;
@@ -228,7 +228,7 @@ impl Event {
     }
 
     /// The event that [`encode`](Self::encode) wrote; `None` if the bytes are anything else.
-    pub(super) fn decode(reader: &mut Reader<'_>) -> Option<Self> {
+    pub(super) fn decode(reader: &mut ByteReader<'_>) -> Option<Self> {
         let operation = OperationId(u128::from_le_bytes(reader.array()?));
         let recorded_at = reader.i64()?;
         let kind = reader.u8()?;
@@ -334,7 +334,7 @@ mod tests {
     fn round_trip(event: &Event) -> Option<Event> {
         let mut bytes = Vec::new();
         event.encode(&mut bytes);
-        let mut reader = Reader::new(&bytes);
+        let mut reader = ByteReader::new(&bytes);
         let decoded = Event::decode(&mut reader)?;
         reader.is_empty().then_some(decoded)
     }
@@ -410,12 +410,12 @@ mod tests {
         let mut bytes = Vec::new();
         Event::new(fields()).unwrap().encode(&mut bytes);
         for length in 0..bytes.len() {
-            assert!(Event::decode(&mut Reader::new(&bytes[..length])).is_none());
+            assert!(Event::decode(&mut ByteReader::new(&bytes[..length])).is_none());
         }
         for (at, value) in [(24, 0), (24, 3), (41, 5), (41, 255), (44, 0xff)] {
             let mut damaged = bytes.clone();
             damaged[at] = value;
-            assert!(Event::decode(&mut Reader::new(&damaged)).is_none(), "byte {at}");
+            assert!(Event::decode(&mut ByteReader::new(&damaged)).is_none(), "byte {at}");
         }
     }
 

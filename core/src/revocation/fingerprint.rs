@@ -378,7 +378,7 @@ const KEY_ID_CONTEXT: &str = "libtoken 2026-01 revocation fingerprint key id";
 const SLOT_TIME_BITS: u32 = 30;
 const SLOT_TIME_MASK: u32 = (1 << SLOT_TIME_BITS) - 1;
 
-#[cfg(test)]
+#[cfg(all(test, not(loom)))]
 mod tests {
     use core::hash::Hasher as _;
 

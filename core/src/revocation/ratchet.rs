@@ -6,8 +6,8 @@
 //! by starting a new generation. Marks of keys that are no longer trusted are void: removing a key undoes
 //! whatever its thief announced.
 
+use super::byte_reader::ByteReader;
 use super::defect::Defect;
-use super::reader::Reader;
 use super::signing::{MAX_TRUSTED_KEYS, SignerId, TrustedKeys};
 
 /// How far `created` and a generation may lie ahead of the reader's clock, in seconds: hosts that keep time
@@ -143,7 +143,7 @@ impl Ratchet {
     /// [`Defect::Truncated`], [`Defect::TrailingBytes`], [`Defect::UnknownFormat`] or [`Defect::Malformed`].
     /// A host that lost its ratchet starts with a new one knowingly; damage is never taken for a new start.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, Defect> {
-        let mut reader = Reader::new(bytes);
+        let mut reader = ByteReader::new(bytes);
         if reader.array().ok_or(Defect::Truncated)? != MAGIC {
             return Err(Defect::UnknownFormat);
         }
@@ -166,7 +166,7 @@ impl Ratchet {
 }
 
 fn read_mark(field: &[u8]) -> Option<Mark> {
-    let mut reader = Reader::new(field);
+    let mut reader = ByteReader::new(field);
     Some(Mark {
         signer: SignerId::from_bytes(reader.array()?),
         generation: reader.u64()?,

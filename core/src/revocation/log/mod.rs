@@ -11,11 +11,11 @@ use core::fmt;
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom, Write};
 
+use super::byte_reader::ByteReader;
 use super::delta::Position;
 use super::event::Event;
 use super::fingerprint::{Entry, SlotError};
 use super::ratchet::MAX_SEQUENCE;
-use super::reader::Reader;
 
 /// Longest payload of a frame, in bytes: what a reader holds in memory at a time. A longer append becomes
 /// several frames.

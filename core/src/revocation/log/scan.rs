@@ -2,8 +2,8 @@
 
 use super::super::chain::Chain;
 use super::{
-    Entry, Event, FRAME_HEADER_BYTES, FRAME_MAGIC, HASH_BYTES, LOG_MAGIC, LogEnd, LogError, LogRecord,
-    LogStart, LogStep, LogStorage, MAX_FRAME_BYTES, Position, Reader, START_BYTES, VERSION, encode_start,
+    ByteReader, Entry, Event, FRAME_HEADER_BYTES, FRAME_MAGIC, HASH_BYTES, LOG_MAGIC, LogEnd, LogError,
+    LogRecord, LogStart, LogStep, LogStorage, MAX_FRAME_BYTES, Position, START_BYTES, VERSION, encode_start,
     frame_hash, io_error,
 };
 
@@ -83,7 +83,7 @@ impl Scanned {
 }
 
 fn read_start(bytes: &[u8]) -> Result<LogStart, LogError> {
-    let mut reader = Reader::new(bytes);
+    let mut reader = ByteReader::new(bytes);
     if reader.array() != Some(LOG_MAGIC) {
         return Err(LogError::NotALog);
     }
@@ -99,7 +99,7 @@ fn read_start(bytes: &[u8]) -> Result<LogStart, LogError> {
     Ok(start)
 }
 
-fn read_start_fields(reader: &mut Reader<'_>) -> Option<LogStart> {
+fn read_start_fields(reader: &mut ByteReader<'_>) -> Option<LogStart> {
     let _reserved: [u8; 6] = reader.array()?;
     let generation = reader.u64()?;
     let sequence = reader.u64()?;
@@ -141,7 +141,7 @@ impl<'a> Frame<'a> {
 }
 
 fn read_frame_header(bytes: &[u8]) -> Option<(u64, u64, u32, usize)> {
-    let mut reader = Reader::new(bytes);
+    let mut reader = ByteReader::new(bytes);
     let magic: [u8; 4] = reader.array()?;
     let payload_bytes = usize::try_from(reader.u32()?).ok()?;
     let (first_seq, durable_seq) = (reader.u64()?, reader.u64()?);
@@ -155,11 +155,11 @@ fn read_frame_header(bytes: &[u8]) -> Option<(u64, u64, u32, usize)> {
 }
 
 fn decode_records(frame: &Frame<'_>, mut position: Position) -> Option<(Vec<LogRecord>, Position)> {
-    let mut reader = Reader::new(frame.payload);
+    let mut reader = ByteReader::new(frame.payload);
     let mut records = Vec::new();
     for _ in 0..frame.count {
         let length = usize::try_from(reader.u32()?).ok()?;
-        let mut record = Reader::new(reader.take(length)?);
+        let mut record = ByteReader::new(reader.take(length)?);
         let slot = record.array()?;
         let entry = Entry::from_slot(&slot).ok()?;
         let event = Event::decode(&mut record)?;

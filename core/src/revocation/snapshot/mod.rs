@@ -10,12 +10,14 @@ mod section;
 
 pub use build::{BuildError, TimePrecision, build};
 
+use super::byte_reader::ByteReader;
 use super::chain::Chain;
+use super::check::{Answer, Lookup};
 use super::defect::Defect;
 use super::fingerprint::{Entry, EntryKind, Fingerprint, SLOT_BASE_TIME};
 use super::ratchet::{Mark, Ratchet};
-use super::reader::Reader;
 use super::signing::{Purpose, SIGNATURE_BYTES, SignerId, TrustedKeys};
+use super::table::NotBefore;
 use crate::limits::MAX_NUMERIC_DATE;
 use section::{Section, Shape};
 
@@ -184,6 +186,16 @@ impl<B: AsRef<[u8]>> Snapshot<B> {
     }
 }
 
+impl<B: AsRef<[u8]>> Lookup for Snapshot<B> {
+    #[inline]
+    fn lookup(&self, fingerprint: Fingerprint) -> Answer {
+        Answer::Exactly(match self.find(EntryKind::Id, fingerprint) {
+            Some(_) => NotBefore::ALWAYS,
+            None => self.find(EntryKind::NotBefore, fingerprint).map_or(NotBefore::NONE, NotBefore::at),
+        })
+    }
+}
+
 /// The entries of a snapshot, one after the other.
 pub struct Entries<'a> {
     bytes: &'a [u8],
@@ -244,7 +256,7 @@ struct Directory<'a> {
 
 impl<'a> Directory<'a> {
     fn parse(all: &'a [u8]) -> Result<Self, Defect> {
-        let mut reader = Reader::new(all);
+        let mut reader = ByteReader::new(all);
         let magic: [u8; 8] = reader.array().ok_or(Defect::Truncated)?;
         if magic != MAGIC {
             return Err(Defect::UnknownFormat);
@@ -310,7 +322,7 @@ struct Fixed {
 
 impl Fixed {
     fn read(bytes: &[u8]) -> Option<Self> {
-        let mut reader = Reader::new(bytes);
+        let mut reader = ByteReader::new(bytes);
         let sections = reader.u16()?;
         let max_staleness = reader.u32()?;
         let generation = reader.u64()?;
@@ -342,7 +354,7 @@ impl Fixed {
 }
 
 fn read_descriptor(bytes: &[u8]) -> Option<(Shape, u64, [u8; 32])> {
-    let mut reader = Reader::new(bytes);
+    let mut reader = ByteReader::new(bytes);
     let kind = match reader.u8()? {
         1 => EntryKind::Id,
         2 => EntryKind::NotBefore,

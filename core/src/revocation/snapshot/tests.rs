@@ -125,6 +125,22 @@ proptest! {
 }
 
 #[test]
+fn lookups_combine_both_kinds() {
+    let of = |n, kind| Entry { fingerprint: fingerprint(n), kind, time: NOW };
+    let entries = [
+        of(1, EntryKind::Id),
+        of(2, EntryKind::NotBefore),
+        of(3, EntryKind::Id),
+        of(3, EntryKind::NotBefore),
+    ];
+    let bytes = build(&header(), entries, TimePrecision::Classes, &signer()).unwrap();
+    let snapshot = parse(&bytes).unwrap();
+    let known = [1, 2, 3, 4].map(|n| snapshot.lookup(fingerprint(n)));
+    let expected = [NotBefore::ALWAYS, NotBefore::at(NOW), NotBefore::ALWAYS, NotBefore::NONE];
+    assert_eq!(known, expected.map(Answer::Exactly));
+}
+
+#[test]
 fn skewed_fingerprints_get_more_buckets_or_are_refused() {
     // 200 that agree in their first 12 bits.
     let near = |n: u64| {

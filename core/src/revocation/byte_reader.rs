@@ -3,11 +3,11 @@
 
 /// The part of the input that was not read yet.
 #[derive(Clone, Copy)]
-pub(super) struct Reader<'a>(&'a [u8]);
+pub(super) struct ByteReader<'a>(&'a [u8]);
 
-impl<'a> Reader<'a> {
+impl<'a> ByteReader<'a> {
     pub(super) fn new(bytes: &'a [u8]) -> Self {
-        Reader(bytes)
+        ByteReader(bytes)
     }
 
     pub(super) fn rest(&self) -> &'a [u8] {
