@@ -266,3 +266,130 @@ impl Lookup for Pinned<'_> {
         Answer::Exactly(self.table.lookup(fingerprint))
     }
 }
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+
+    const T: i64 = 1_800_000_000;
+
+    /// A source that knows the first byte of fingerprints.
+    struct Known(Vec<(u8, Answer)>);
+
+    impl Lookup for Known {
+        fn lookup(&self, fingerprint: Fingerprint) -> Answer {
+            let [first, ..] = fingerprint.to_bytes();
+            let found = self.0.iter().find(|(known, _)| *known == first);
+            found.map_or(Answer::Exactly(NotBefore::NONE), |(_, answer)| *answer)
+        }
+    }
+
+    fn probes(iat: Option<i64>, values: &[u8]) -> Probes {
+        let mut probes = Probes::new(iat);
+        for (scope, value) in (10..).zip(values) {
+            probes.push(Probe { fingerprint: Fingerprint::from_bytes([*value; 12]), scope }).unwrap();
+        }
+        probes
+    }
+
+    fn until(time: i64) -> Answer {
+        Answer::Exactly(NotBefore::at(time))
+    }
+
+    #[test]
+    fn the_latest_not_before_decides() {
+        let source = Known(vec![(1, until(T)), (2, until(T + 10)), (3, until(T - 10))]);
+        for order in [[1, 2, 3], [3, 2, 1], [2, 3, 1]] {
+            let latest = 10 + u8::try_from(order.iter().position(|value| *value == 2).unwrap()).unwrap();
+            for iat in [T - 20, T, T + 1, T + 9, T + 10] {
+                let finding = probes(Some(iat), &order).find(&source);
+                assert_eq!(finding, Finding::Revoked { scope: latest }, "{order:?} {iat}");
+            }
+            assert_eq!(probes(Some(T + 11), &order).find(&source), Finding::Clear);
+        }
+        assert_eq!(probes(None, &[9]).find(&source), Finding::Clear);
+        assert_eq!(probes(None, &[3]).find(&source), Finding::Revoked { scope: 10 });
+        assert_eq!(probes(Some(i64::MIN), &[]).find(&source), Finding::Clear);
+    }
+
+    #[test]
+    fn certainty_outweighs_doubt() {
+        let source = Known(vec![
+            (1, Answer::Maybe),
+            (2, Answer::Exactly(NotBefore::ALWAYS)),
+            (3, until(T)),
+            (4, Answer::Maybe),
+        ]);
+        assert_eq!(probes(Some(T), &[1, 2]).find(&source), Finding::Revoked { scope: 11 });
+        assert_eq!(probes(Some(T), &[1, 3]).find(&source), Finding::Revoked { scope: 11 });
+        assert_eq!(probes(Some(T + 1), &[3, 1, 4]).find(&source), Finding::Maybe { scope: 11 });
+        assert_eq!(probes(Some(T + 1), &[3, 5]).find(&source), Finding::Clear);
+    }
+
+    #[test]
+    fn two_sources_say_what_either_knows() {
+        let none = Answer::Exactly(NotBefore::NONE);
+        let always = Answer::Exactly(NotBefore::ALWAYS);
+        for (a, b, both) in [
+            (none, none, none),
+            (none, until(T), until(T)),
+            (until(T), until(T + 1), until(T + 1)),
+            (Answer::Maybe, none, Answer::Maybe),
+            (Answer::Maybe, until(T), Answer::Maybe),
+            (Answer::Maybe, always, always),
+            (until(T), always, always),
+        ] {
+            let fingerprint = Fingerprint::from_bytes([1; 12]);
+            let source = |answer| Known(vec![(1, answer)]);
+            assert_eq!((source(a), source(b)).lookup(fingerprint), both);
+            assert_eq!((source(b), &source(a)).lookup(fingerprint), both);
+        }
+    }
+
+    #[test]
+    fn there_is_room_for_sixteen() {
+        let mut full = probes(None, &[1; MAX_PROBES]);
+        assert_eq!(full.as_slice().len(), MAX_PROBES);
+        let more = Probe { fingerprint: Fingerprint::from_bytes([2; 12]), scope: 0 };
+        assert_eq!(full.push(more), Err(TooManyProbes));
+        assert!(size_of::<Probes>() <= 288, "{}", size_of::<Probes>());
+    }
+
+    #[test]
+    fn the_stricter_doubt_decides() {
+        use Fallback::{Allow, Introspect, Refuse};
+        let revoked = Rejection::of(Code::Revoked, "session", Reason::CheckFailed);
+        let maybe = Rejection::of(Code::MaybeRevoked, "session", Reason::CheckFailed);
+        let stale = Rejection::new(Code::Stale, Reason::CheckFailed);
+        let decide = |on_stale, on_maybe, finding, freshness| {
+            let policy = DoubtPolicy { max_staleness_seconds: Some(1), on_stale, on_maybe };
+            policy.decide(&Verdict { finding, freshness, stamp: None }, |scope| {
+                assert_eq!(scope, 5);
+                "session"
+            })
+        };
+        let doubt = Finding::Maybe { scope: 5 };
+        for fallback in [Allow, Introspect, Refuse] {
+            for freshness in [Freshness::Fresh, Freshness::Stale] {
+                let found = decide(fallback, fallback, Finding::Revoked { scope: 5 }, freshness);
+                assert_eq!(found, Decision::Refuse(revoked), "whatever the policy");
+            }
+            let clear = decide(fallback, fallback, Finding::Clear, Freshness::Fresh);
+            assert_eq!(clear, Decision::Accept(Freshness::Fresh));
+        }
+        let old = |on_stale| decide(on_stale, Refuse, Finding::Clear, Freshness::Stale);
+        assert_eq!(old(Allow), Decision::Accept(Freshness::Stale));
+        assert_eq!(old(Introspect), Decision::Introspect(stale));
+        assert_eq!(old(Refuse), Decision::Refuse(stale));
+        let unsure = |on_maybe| decide(Refuse, on_maybe, doubt, Freshness::Fresh);
+        assert_eq!(unsure(Allow), Decision::Accept(Freshness::Fresh));
+        assert_eq!(unsure(Introspect), Decision::Introspect(maybe));
+        assert_eq!(unsure(Refuse), Decision::Refuse(maybe));
+        let both = |on_stale, on_maybe| decide(on_stale, on_maybe, doubt, Freshness::Stale);
+        assert_eq!(both(Allow, Allow), Decision::Accept(Freshness::Stale));
+        assert_eq!(both(Refuse, Introspect), Decision::Refuse(stale));
+        assert_eq!(both(Allow, Introspect), Decision::Introspect(maybe));
+        assert_eq!(both(Refuse, Refuse), Decision::Refuse(maybe));
+        assert_eq!(DoubtPolicy::default().on_stale, Refuse);
+    }
+}

@@ -187,7 +187,7 @@ impl Shape {
     fn places(self, hash: u64) -> [usize; 3] {
         let length = 1_usize << self.segment_bits;
         let span = (self.segments << self.segment_bits) as u64;
-        let first = (u128::from(hash) * u128::from(span) >> 64) as usize;
+        let first = ((u128::from(hash) * u128::from(span)) >> 64) as usize;
         let second = (first + length) ^ ((hash >> 18) as usize & (length - 1));
         let third = (first + 2 * length) ^ (hash as usize & (length - 1));
         [first, second, third]

@@ -157,7 +157,9 @@ impl WriterFiles {
     /// and not a signal at the first store into the map.
     pub(crate) fn create_table(&self, generation: u64, words: usize) -> Result<Region, StateError> {
         let path = table_path(&self.path, generation);
-        let mut file = OpenOptions::new().read(true).write(true).create(true).truncate(true).open(&path)?;
+        // A file of that name was never finished. It is not shortened but replaced, in case anyone maps it.
+        let _ = fs::remove_file(&path);
+        let mut file = OpenOptions::new().read(true).write(true).create_new(true).open(&path)?;
         let zeros = vec![0; ZEROS_AT_ONCE];
         let mut left = words * WORD_BYTES;
         while left > 0 {
@@ -211,11 +213,11 @@ fn open_control(path: &Path, key_id: [u8; 8]) -> Result<(File, Control), StateEr
 
 /// Makes a new control page, after telling the readers of the one that is there.
 fn replace_control(path: &Path, key_id: [u8; 8], now: i64) -> Result<(File, Control), StateError> {
-    if let Ok(mut old) = OpenOptions::new().read(true).write(true).open(path) {
-        if old.metadata()?.len() >= (CONTROL_WORDS * WORD_BYTES) as u64 {
-            old.seek(SeekFrom::Start(GENERATION_OFFSET))?;
-            old.write_all(&RETIRED_GENERATION.to_le_bytes())?;
-        }
+    if let Ok(mut old) = OpenOptions::new().read(true).write(true).open(path)
+        && old.metadata()?.len() >= (CONTROL_WORDS * WORD_BYTES) as u64
+    {
+        old.seek(SeekFrom::Start(GENERATION_OFFSET))?;
+        old.write_all(&RETIRED_GENERATION.to_le_bytes())?;
     }
     let temporary = with_suffix(path, "tmp");
     let mut file = OpenOptions::new().read(true).write(true).create(true).truncate(true).open(&temporary)?;

@@ -7,15 +7,28 @@
 //! [`Probes`]; [`live`] looks them up in the table that one [`Writer`] keeps; [`check`] combines what was
 //! found. [`mapped`] puts the same table into files for other processes; [`filter`] is the form for edges with
 //! little memory.
+//!
+//! From the operator to the table: an [`event`] is appended to the [`log`] of a [`store`], then applied; others
+//! get it as a signed [`snapshot`] followed by [`delta`]s, which a [`feed`] asks for and checks.
 
+pub mod chain;
 pub mod check;
+pub mod defect;
+pub mod delta;
+pub mod event;
 pub mod filter;
 pub mod fingerprint;
 pub mod live;
+#[cfg(not(target_arch = "wasm32"))]
+pub mod log;
+pub mod ratchet;
 pub mod scope;
+pub mod signing;
+pub mod snapshot;
 pub mod state_error;
 pub mod writer;
 
+mod byte_reader;
 mod control;
 #[cfg(all(any(unix, windows), not(loom)))]
 mod mapped;

@@ -553,3 +553,258 @@ pub const MAX_ANCESTORS: usize = 4;
 pub const DEFAULT_MAX_LIFETIME_SECONDS: u32 = 30 * 86_400;
 
 const MAX_NAME_BYTES: usize = 64;
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+
+    const T: i64 = 1_800_000_000;
+    const TIMES: TokenTimes = TokenTimes { issued_at: Some(T), expires_at: Some(T + 600) };
+
+    struct Json(serde_json::Value);
+
+    impl Claims for Json {
+        fn texts<'c>(&'c self, path: &ClaimPath, out: &mut [&'c str]) -> Texts {
+            let mut at = &self.0;
+            for segment in path.segments() {
+                match at.get(segment) {
+                    Some(inner) => at = inner,
+                    None => return Texts::Missing,
+                }
+            }
+            if let Some(text) = at.as_str() {
+                out[0] = text;
+                return Texts::One;
+            }
+            let Some(texts) = at.as_array() else { return Texts::Unusable };
+            if texts.len() > out.len() {
+                return Texts::TooMany;
+            }
+            for (place, text) in out.iter_mut().zip(texts) {
+                let Some(text) = text.as_str() else { return Texts::Unusable };
+                *place = text;
+            }
+            Texts::Each(texts.len())
+        }
+    }
+
+    fn key() -> FingerprintKey {
+        FingerprintKey::SipHash13([5; 16])
+    }
+
+    fn scopes(scopes: Vec<Scope>) -> IssuerScopes {
+        Arc::new(ScopeSet::new(key(), scopes).unwrap()).for_issuer("https://issuer")
+    }
+
+    /// The fingerprints with their scopes' names, or the rejection's claim and reason.
+    fn probe(
+        scopes: &IssuerScopes,
+        claims: serde_json::Value,
+    ) -> Result<Vec<(&'static str, Fingerprint)>, (&'static str, Reason)> {
+        match scopes.probes(&Json(claims), None, TIMES) {
+            Ok(probes) => {
+                let list = probes.as_slice().iter();
+                Ok(list.map(|probe| (scopes.set().name(probe.scope), probe.fingerprint)).collect())
+            }
+            Err(rejection) => {
+                assert_eq!(rejection.code, Code::NotRevocable);
+                Err((rejection.claim.unwrap(), rejection.reason))
+            }
+        }
+    }
+
+    fn of(scopes: &IssuerScopes, scope: &str, values: &[&str]) -> Fingerprint {
+        scopes.set().entry(scope, "https://issuer", values, T).unwrap().fingerprint
+    }
+
+    #[test]
+    fn the_standard_scopes_find_what_an_operator_revokes() {
+        let names = ["token", "session", "subject", "client", "key", "issuer", "all"];
+        let all = names.iter().map(|name| Scope::standard(name).unwrap()).collect();
+        let scopes = scopes(all);
+        assert!(Scope::standard("tenant").is_none());
+        let claims =
+            Json(serde_json::json!({"jti": "j", "sid": "s", "sub": "u", "client_id": "c", "azp": "a"}));
+        let key = scopes.key_fingerprint("kid-1").unwrap();
+        let probes = scopes.probes(&claims, Some(key), TIMES).unwrap();
+        let found: Vec<_> = probes.as_slice().iter().map(|probe| (probe.scope, probe.fingerprint)).collect();
+        let expected = [
+            (0, of(&scopes, "token", &["j"])),
+            (1, of(&scopes, "session", &["s"])),
+            (2, of(&scopes, "subject", &["u"])),
+            (3, of(&scopes, "client", &["c"])),
+            (3, of(&scopes, "client", &["a"])),
+            (4, of(&scopes, "key", &["kid-1"])),
+            (5, of(&scopes, "issuer", &[])),
+            (6, of(&scopes, "all", &[])),
+        ];
+        assert_eq!(found, expected);
+        assert_eq!(probes.iat(), Some(T));
+        // Another issuer shares `all` and nothing else.
+        let other = scopes.set().for_issuer("https://other");
+        let others = other.probes(&claims, other.key_fingerprint("kid-1"), TIMES).unwrap();
+        let shared: Vec<_> = probes
+            .as_slice()
+            .iter()
+            .zip(others.as_slice())
+            .map(|(a, b)| a.fingerprint == b.fingerprint)
+            .collect();
+        assert_eq!(shared, [false, false, false, false, false, false, false, true]);
+    }
+
+    /// The order of scopes in a configuration, and scopes that only one side has, change no fingerprint.
+    #[test]
+    fn configurations_in_another_order_agree() {
+        let ours = scopes(vec![Scope::id("token", "jti").unwrap(), Scope::epoch("subject", "sub").unwrap()]);
+        let theirs =
+            scopes(vec![Scope::epoch("subject", "sub").unwrap(), Scope::id("token", "jti").unwrap()]);
+        for scope in ["token", "subject"] {
+            assert_eq!(of(&ours, scope, &["x"]), of(&theirs, scope, &["x"]));
+        }
+        assert_ne!(of(&ours, "token", &["x"]), of(&ours, "subject", &["x"]));
+    }
+
+    #[test]
+    fn missing_and_unusable_claims_refuse_unless_ignored() {
+        let strict = scopes(vec![Scope::id("session", "sid").unwrap()]);
+        let lenient = scopes(vec![Scope::id("session", "sid").unwrap().ignoring_missing()]);
+        for (claims, reason) in [
+            (serde_json::json!({}), Reason::Missing),
+            (serde_json::json!({"sid": 7}), Reason::WrongType),
+            (serde_json::json!({"sid": null}), Reason::WrongType),
+            (serde_json::json!({"sid": ["a"]}), Reason::WrongType),
+            (serde_json::json!({"sid": ["a", "b"]}), Reason::WrongType),
+            (serde_json::json!({"sid": {"a": "b"}}), Reason::WrongType),
+            (serde_json::json!({"sid": ""}), Reason::Syntax),
+        ] {
+            assert_eq!(probe(&strict, claims.clone()), Err(("session", reason)), "{claims}");
+            assert_eq!(probe(&lenient, claims), Ok(vec![]));
+        }
+        let names = scopes(vec![Scope::standard("client").unwrap()]);
+        let azp = of(&names, "client", &["a"]);
+        assert_eq!(probe(&names, serde_json::json!({"azp": "a"})), Ok(vec![("client", azp)]));
+        // A usable alternative does not excuse one that is unusable.
+        let mixed = serde_json::json!({"client_id": 3, "azp": "a"});
+        assert_eq!(probe(&names, mixed), Err(("client", Reason::WrongType)));
+        let keys = scopes(vec![Scope::standard("key").unwrap()]);
+        assert_eq!(probe(&keys, serde_json::json!({})), Err(("key", Reason::Missing)));
+    }
+
+    #[test]
+    fn composites_need_every_part() {
+        let keys: &[&[&str]] = &[&["/org/tenant", "sub"]];
+        let scopes = scopes(vec![Scope::of_claims("subject", ScopeKind::Epoch, keys).unwrap()]);
+        let whole = serde_json::json!({"sub": "u", "org": {"tenant": "t"}});
+        assert_eq!(probe(&scopes, whole), Ok(vec![("subject", of(&scopes, "subject", &["t", "u"]))]));
+        let half = serde_json::json!({"sub": "u", "org": {}});
+        assert_eq!(probe(&scopes, half), Err(("subject", Reason::Missing)));
+        assert_eq!(scopes.set().entry("subject", "i", &["u"], T), Err(ScopeError::BadValues));
+        assert_eq!(scopes.set().entry("subject", "i", &["t", ""], T), Err(ScopeError::BadValues));
+        assert_eq!(scopes.set().entry("nothing", "i", &["u"], T), Err(ScopeError::UnknownScope));
+    }
+
+    #[test]
+    fn a_token_names_at_most_four_ancestors() {
+        let session = Scope::id("session", "sid").unwrap().with_ancestors(&["parent", "parents"]).unwrap();
+        let scopes = scopes(vec![session]);
+        let found = |claims| probe(&scopes, claims);
+        let named = |values: &[&str]| {
+            Ok(values.iter().map(|value| ("session", of(&scopes, "session", &[*value]))).collect())
+        };
+        assert_eq!(found(serde_json::json!({"sid": "s"})), named(&["s"]));
+        let four = serde_json::json!({"sid": "s", "parent": "a", "parents": ["b", "c", "d"]});
+        assert_eq!(found(four), named(&["s", "a", "b", "c", "d"]));
+        for (claims, reason) in [
+            (serde_json::json!({"sid": "s", "parents": ["a", "b", "c", "d", "e"]}), Reason::OutOfRange),
+            (
+                serde_json::json!({"sid": "s", "parent": "z", "parents": ["a", "b", "c", "d"]}),
+                Reason::OutOfRange,
+            ),
+            (serde_json::json!({"sid": "s", "parents": vec!["a"; 99]}), Reason::OutOfRange),
+            (serde_json::json!({"sid": "s", "parents": ["a", 2]}), Reason::WrongType),
+            (serde_json::json!({"sid": "s", "parent": 1}), Reason::WrongType),
+            (serde_json::json!({"sid": "s", "parent": ""}), Reason::Syntax),
+            (serde_json::json!({"parent": "a"}), Reason::Missing),
+        ] {
+            assert_eq!(found(claims.clone()), Err(("session", reason)), "{claims}");
+        }
+    }
+
+    #[test]
+    fn a_list_is_looked_up_value_by_value() {
+        let keys = vec![vec![ClaimPath::parse("groups").unwrap()]];
+        let source = ScopeSource::Claims { keys, ancestors: vec![], cardinality: Cardinality::Each };
+        let scopes = scopes(vec![Scope::new("group", ScopeKind::Epoch, source)]);
+        let found = |claims| probe(&scopes, claims).map(|list| list.len());
+        assert_eq!(found(serde_json::json!({"groups": ["a", "b"]})), Ok(2));
+        assert_eq!(found(serde_json::json!({"groups": "a"})), Ok(1));
+        assert_eq!(found(serde_json::json!({"groups": []})), Ok(0), "in no group");
+        assert_eq!(found(serde_json::json!({})), Err(("group", Reason::Missing)));
+        assert_eq!(found(serde_json::json!({"groups": vec!["g"; 16]})), Ok(16));
+        assert_eq!(found(serde_json::json!({"groups": vec!["g"; 17]})), Err(("group", Reason::OutOfRange)));
+    }
+
+    #[test]
+    fn a_token_without_times_cannot_be_revoked_by_time() {
+        let scope = || Scope { max_lifetime_seconds: 600, ..Scope::epoch("subject", "sub").unwrap() };
+        let strict = scopes(vec![scope()]);
+        let lenient = scopes(vec![scope().ignoring_missing()]);
+        let ids_only = scopes(vec![Scope::id("token", "sub").unwrap()]);
+        let claims = Json(serde_json::json!({"sub": "u"}));
+        let fits = |issued_at, expires_at| {
+            let times = TokenTimes { issued_at, expires_at };
+            assert!(lenient.probes(&claims, None, times).is_ok_and(|probes| probes.as_slice().len() == 1));
+            assert!(ids_only.probes(&claims, None, times).is_ok());
+            strict.probes(&claims, None, times).map(|_| ()).map_err(|refused| {
+                assert_eq!(refused.code, Code::NotRevocable);
+                (refused.claim, refused.reason)
+            })
+        };
+        assert_eq!(fits(Some(T), Some(T + 600)), Ok(()));
+        assert_eq!(fits(Some(T), Some(T + 601)), Err((Some("exp"), Reason::OutOfRange)));
+        assert_eq!(fits(Some(i64::MIN), Some(i64::MAX)), Err((Some("exp"), Reason::OutOfRange)));
+        assert_eq!(fits(Some(T), None), Err((Some("exp"), Reason::Missing)));
+        assert_eq!(fits(None, Some(T)), Err((Some("iat"), Reason::Missing)));
+    }
+
+    #[test]
+    fn paths_are_names_or_pointers() {
+        let segments = |text| ClaimPath::parse(text).map(|path| path.segments().to_vec());
+        assert_eq!(segments("a.b/c~2"), Ok(vec!["a.b/c~2".to_owned()]), "literal");
+        assert_eq!(segments("https://x/roles"), Ok(vec!["https://x/roles".to_owned()]));
+        assert_eq!(segments("/a~1b/m~0n/0"), Ok(["a/b", "m~n", "0"].map(str::to_owned).to_vec()));
+        assert_eq!(segments("/~01"), Ok(vec!["~1".to_owned()]), "RFC 6901 section 4");
+        assert_eq!(segments("/"), Ok(vec![String::new()]));
+        for bad in ["", "/a~", "/a~2", "/~x/b", &"a".repeat(MAX_CLAIM_PATH_BYTES + 1)] {
+            assert_eq!(segments(bad), Err(ScopeError::BadPath), "{bad}");
+        }
+    }
+
+    #[test]
+    fn impossible_configurations_are_refused() {
+        let refused = |scopes: Vec<Scope>| ScopeSet::new(key(), scopes).err();
+        let id = |name: &str| Scope::id(name, "jti").unwrap();
+        for name in ["", "Token", "a b", "\u{e4}", &"n".repeat(65)] {
+            assert_eq!(refused(vec![id(name)]), Some(ScopeError::BadName), "{name}");
+        }
+        assert_eq!(refused(vec![id("a"), id("b"), id("a")]), Some(ScopeError::DuplicateName));
+        let many = |count| (0..count).map(|i| id(&format!("s{i}"))).collect::<Vec<_>>();
+        assert_eq!(refused(many(MAX_PROBES)), None);
+        assert_eq!(refused(many(MAX_PROBES + 1)), Some(ScopeError::TooMany));
+        let keys: [&[&[&str]]; 4] =
+            [&[], &[&[]], &[&["a", "b", "c", "d", "e"]], &[&["a"], &["a"], &["a"], &["a"], &["a"]]];
+        for keys in keys {
+            let scope = Scope::of_claims("s", ScopeKind::Id, keys).unwrap();
+            assert_eq!(refused(vec![scope]), Some(ScopeError::BadKeys), "{keys:?}");
+        }
+        let five = id("s").with_ancestors(&["a", "b", "c", "d", "e"]).unwrap();
+        assert_eq!(refused(vec![five]), Some(ScopeError::BadKeys));
+        assert_eq!(Scope::standard("all").unwrap().with_ancestors(&["a"]).err(), Some(ScopeError::BadKeys));
+    }
+
+    #[test]
+    fn names_are_leaked_once() {
+        let name = format!("leaked-{}", std::process::id());
+        assert!(core::ptr::eq(intern(&name), intern(&name.clone())));
+    }
+}

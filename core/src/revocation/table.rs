@@ -308,8 +308,7 @@ impl Place {
     #[inline]
     fn of(fingerprint: Fingerprint, groups: usize) -> Self {
         let head = fingerprint.head();
-        #[expect(clippy::cast_possible_truncation, reason = "less than `groups`, which is a usize")]
-        let home = ((head >> 32) * groups as u64 >> 32) as usize;
+        let home = (((head >> 32) * groups as u64) >> 32) as usize;
         // Tag 0 is a free lane.
         Place { home, tag: (head & 0xff).max(1), mark: 1 << (8 * LANES) << (head >> 8 & 7) }
     }
@@ -355,7 +354,6 @@ const fn lower(word: u64) -> u32 {
 }
 
 #[inline]
-#[expect(clippy::cast_possible_truncation, reason = "32 bits are left")]
 const fn upper(word: u64) -> u32 {
     (word >> 32) as u32
 }

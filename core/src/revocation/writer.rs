@@ -178,11 +178,11 @@ impl Writer {
         };
         self.used += usize::from(change == Change::Inserted);
         self.inserted_since_commit += 1;
-        if let Work::Copy(copy) = &mut self.work {
-            if !copy.add(entry.fingerprint, meta) {
-                // More came in than the survey had reckoned with; the next one will know.
-                self.work = Work::Idle;
-            }
+        if let Work::Copy(copy) = &mut self.work
+            && !copy.add(entry.fingerprint, meta)
+        {
+            // More came in than the survey had reckoned with; the next one will know.
+            self.work = Work::Idle;
         }
         Ok(change)
     }
