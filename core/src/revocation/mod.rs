@@ -18,6 +18,7 @@ pub mod delta;
 pub mod event;
 pub mod filter;
 pub mod fingerprint;
+pub mod inputs;
 pub mod live;
 #[cfg(not(target_arch = "wasm32"))]
 pub mod log;
