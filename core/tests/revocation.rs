@@ -245,3 +245,129 @@ fn a_forged_token_with_the_victims_ids_changes_nothing() {
     assert_eq!(f.writer.stats().entries, stats.entries);
     assert_eq!(f.verify(&good, NOW), FRESH);
 }
+
+mod status_lists {
+    use super::*;
+    use libtoken::revocation::status_list::StatusListError;
+    use libtoken::verify::StatusTokenError;
+
+    const URI: &str = "https://issuer.example/statuslists/1";
+    /// The lists of the draft's §4.1 and §4.2: statuses 1,0,0,1,... of one bit, and 1,2,0,3,... of two.
+    const ONE_BIT: &str = r#"{"bits":1,"lst":"eNrbuRgAAhcBXQ"}"#;
+    const TWO_BITS: &str = r#"{"bits":2,"lst":"eNo76fITAAPfAgc"}"#;
+
+    fn verifier(key: &PrivateKey, revocation: &str) -> Verifier {
+        let json = format!(
+            r#"{{"issuers":[{{"issuer":"{ISSUER}","audiences":["api"],"leeway_seconds":0,
+                "status_lists":["{URI}"],"jwks":{{"keys":[{}]}}}}]{revocation}}}"#,
+            key.public_jwk()
+        );
+        Verifier::new(Policy::from_json(json.as_bytes()).expect("policy"))
+    }
+
+    fn key() -> PrivateKey {
+        PrivateKey::generate(Algorithm::Es256, 0, Some("k".into()), &mut seeded(5)).expect("key")
+    }
+
+    fn sign(key: &PrivateKey, typ: &str, payload: &str) -> String {
+        let header = format!(r#"{{"alg":"ES256","kid":"k","typ":"{typ}"}}"#);
+        token(&header, payload, key, Algorithm::Es256, &mut seeded(1)).expect("token")
+    }
+
+    fn list(key: &PrivateKey, list: &str, iat: i64) -> String {
+        let payload = format!(r#"{{"sub":"{URI}","iat":{iat},"exp":{},"status_list":{list}}}"#, iat + 100);
+        sign(key, "statuslist+jwt", &payload)
+    }
+
+    fn code(
+        verifier: &Verifier,
+        key: &PrivateKey,
+        status: &str,
+        now: i64,
+    ) -> Option<(Code, Option<&'static str>)> {
+        let payload = format!(r#"{{"iss":"{ISSUER}","aud":"api","exp":{}{status}}}"#, NOW + 10_000);
+        let token = sign(key, "JWT", &payload);
+        let mut scratch = verifier.scratch();
+        verifier.verify(token.as_bytes(), &Request::new(), now, &mut scratch).err().map(|r| (r.code, r.claim))
+    }
+
+    fn at(index: &str) -> String {
+        format!(r#","status":{{"status_list":{{"idx":{index},"uri":"{URI}"}}}}"#)
+    }
+
+    #[test]
+    fn each_token_is_looked_up_in_its_list() {
+        let key = key();
+        let v = verifier(&key, "");
+        // Not loaded yet.
+        assert_eq!(code(&v, &key, &at("1"), NOW), Some((Code::Stale, Some("status"))));
+        v.load_status_list(ISSUER, URI, list(&key, TWO_BITS, NOW).as_bytes(), NOW).expect("loaded");
+        let revoked = Some((Code::Revoked, Some("status")));
+        for (index, expected) in [("0", revoked), ("1", revoked), ("2", None), ("3", revoked), ("4", None)] {
+            assert_eq!(code(&v, &key, &at(index), NOW), expected, "{index}");
+        }
+        for (status, expected) in [
+            (at("12"), Some((Code::NotRevocable, Some("status")))),
+            (at("9007199254740993"), Some((Code::NotRevocable, Some("status")))),
+            (at("-1"), Some((Code::InvalidClaim, Some("status")))),
+            (r#","status":7"#.to_owned(), Some((Code::InvalidClaim, Some("status")))),
+            (
+                r#","status":{"status_list":{"idx":2,"uri":"https://evil.example/1"}}"#.to_owned(),
+                Some((Code::NotRevocable, Some("status"))),
+            ),
+            (String::new(), None),
+            (r#","status":{}"#.to_owned(), None),
+        ] {
+            assert_eq!(code(&v, &key, &status, NOW), expected, "{status}");
+        }
+        // A list that has expired says nothing any more.
+        assert_eq!(code(&v, &key, &at("2"), NOW + 100), Some((Code::Stale, Some("status"))));
+        let lenient = verifier(
+            &key,
+            r#","revocation":{"scopes":[{"name":"token","missing":"ignore"}],"on_stale":"allow"}"#,
+        );
+        assert_eq!(code(&lenient, &key, &at("1"), NOW), None);
+    }
+
+    #[test]
+    fn a_list_is_taken_over_only_if_it_is_authentic_current_and_the_one_asked_for() {
+        let key = key();
+        let v = verifier(&key, "");
+        let load = |token: &str, now| v.load_status_list(ISSUER, URI, token.as_bytes(), now);
+        load(&list(&key, ONE_BIT, NOW), NOW).expect("loaded");
+        let rejected = |token: &str| match load(token, NOW) {
+            Err(StatusTokenError::Rejected(rejection)) => (rejection.code, rejection.claim),
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(load(&list(&key, TWO_BITS, NOW - 1), NOW), Err(StatusTokenError::Older));
+        assert_eq!(rejected(&list(&key, TWO_BITS, NOW - 100)), (Code::Expired, Some("exp")));
+        assert_eq!(rejected(&list(&key, TWO_BITS, NOW + 1)), (Code::IssuedInFuture, Some("iat")));
+        let stranger =
+            PrivateKey::generate(Algorithm::Es256, 0, Some("k".into()), &mut seeded(6)).expect("key");
+        assert_eq!(rejected(&list(&stranger, TWO_BITS, NOW)), (Code::InvalidSignature, None));
+        let body = |more: &str| format!(r#"{{"iat":{NOW},"status_list":{TWO_BITS}{more}}}"#);
+        let named = format!(r#","sub":"{URI}""#);
+        assert_eq!(rejected(&sign(&key, "JWT", &body(&named))), (Code::TypeNotAllowed, Some("typ")));
+        assert_eq!(
+            rejected(&sign(&key, "statuslist+jwt", &body(r#","sub":"https://other""#))),
+            (Code::InvalidClaim, Some("sub"))
+        );
+        assert_eq!(rejected(&sign(&key, "statuslist+jwt", &body(""))), (Code::InvalidClaim, Some("sub")));
+        assert_eq!(
+            rejected(&sign(&key, "statuslist+jwt", &body(&format!(r#"{named},"iss":"other""#)))),
+            (Code::IssuerMismatch, Some("iss"))
+        );
+        let bad_list = sign(
+            &key,
+            "statuslist+jwt",
+            &format!(r#"{{"sub":"{URI}","iat":{NOW},"status_list":{{"bits":3,"lst":""}}}}"#),
+        );
+        assert_eq!(load(&bad_list, NOW), Err(StatusTokenError::List(StatusListError::Bits)));
+        assert_eq!(v.load_status_list(ISSUER, "https://other", b"", NOW), Err(StatusTokenError::NotAllowed));
+        assert_eq!(v.load_status_list("https://other", URI, b"", NOW), Err(StatusTokenError::NotAllowed));
+        // The list from before is still the one that is asked.
+        assert_eq!(code(&v, &key, &at("15"), NOW), Some((Code::Revoked, Some("status"))));
+        load(&list(&key, TWO_BITS, NOW), NOW).expect("no older than the one in use");
+        assert_eq!(code(&v, &key, &at("15"), NOW), Some((Code::NotRevocable, Some("status"))));
+    }
+}

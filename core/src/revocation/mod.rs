@@ -27,6 +27,7 @@ pub mod scope;
 pub mod signing;
 pub mod snapshot;
 pub mod state_error;
+pub mod status_list;
 pub mod writer;
 
 mod byte_reader;

@@ -10,6 +10,7 @@ mod policy_json;
 mod revocation_json;
 mod revocations;
 mod scratch;
+mod status;
 mod verifier;
 
 pub use key_set::{KeyReport, KeySetReport, KeyState, SkippedKey};
@@ -18,4 +19,5 @@ pub use policy::{
 };
 pub use revocations::{Introspected, RevocationPolicy, RevocationState};
 pub use scratch::Scratch;
+pub use status::StatusTokenError;
 pub use verifier::{KeyUpdateError, Request, Verified, Verifier};

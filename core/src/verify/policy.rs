@@ -49,6 +49,9 @@ pub struct IssuerPolicy {
     pub max_age_seconds: Option<u32>,
     /// Claims that must be there.
     pub required_claims: Vec<RequiredClaim>,
+    /// Status lists (draft-ietf-oauth-status-list) that this issuer's tokens may refer to, by their exact
+    /// URIs. A token with a reference to another list is refused; one without a reference passes.
+    pub status_lists: Vec<String>,
     /// The claim that names the token's tenant, compared with the request's tenant where that is given.
     pub tenant_claim: Option<ClaimPath>,
     /// Where the host gets this issuer's keys.
@@ -73,6 +76,12 @@ pub enum Profile {
     /// An OAuth 2.0 access token (RFC 9068): `typ` is `at+jwt`, and `iss`, `exp`, `aud`, `sub`, `client_id`,
     /// `iat` and `jti` are required (§2.2, §4).
     AccessToken,
+    /// A logout token (OpenID Connect Back-Channel Logout 1.0 §2.4): `typ` is `logout+jwt`, and `aud`, `iat`,
+    /// `exp`, `jti` and `events` are required. To be translated by `revocation::inputs::logout_token`.
+    LogoutToken,
+    /// A security event token (RFC 8417, SSF 1.0): `typ` is `secevent+jwt`, and `iat`, `jti` and `events` are
+    /// required, `exp` is not. To be translated by `revocation::inputs::security_event`.
+    SecurityEvent,
 }
 
 /// A claim that must be there, with any value except null.
@@ -171,6 +180,7 @@ impl IssuerPolicy {
             require_exp: true,
             max_age_seconds: None,
             required_claims: Vec::new(),
+            status_lists: Vec::new(),
             tenant_claim: None,
             keys: KeySource::default(),
         }
@@ -203,6 +213,7 @@ impl IssuerPolicy {
             return fail("algorithms", PolicyProblem::Empty);
         }
         check_list(&self.types, &format!("{at}/types"))?;
+        check_list(&self.status_lists, &format!("{at}/status_lists"))?;
         if self.leeway_seconds > MAX_LEEWAY_SECONDS {
             let max = u64::from(MAX_LEEWAY_SECONDS);
             return fail("leeway_seconds", PolicyProblem::OutOfRange { min: 0, max });
@@ -236,6 +247,8 @@ impl Profile {
         match self {
             Profile::Jwt => &["JWT", "at+jwt"],
             Profile::AccessToken => &["at+jwt"],
+            Profile::LogoutToken => &["logout+jwt"],
+            Profile::SecurityEvent => &["secevent+jwt"],
         }
     }
 
@@ -244,7 +257,16 @@ impl Profile {
     pub const fn allows_missing_type(self) -> bool {
         match self {
             Profile::Jwt => true,
-            Profile::AccessToken => false,
+            Profile::AccessToken | Profile::LogoutToken | Profile::SecurityEvent => false,
+        }
+    }
+
+    /// Whether `exp` must be there unless the policy says otherwise.
+    #[must_use]
+    pub const fn requires_exp(self) -> bool {
+        match self {
+            Profile::Jwt | Profile::AccessToken | Profile::LogoutToken => true,
+            Profile::SecurityEvent => false,
         }
     }
 
@@ -254,7 +276,19 @@ impl Profile {
         match self {
             Profile::Jwt => &[],
             Profile::AccessToken => &["exp", "aud", "sub", "client_id", "iat", "jti"],
+            Profile::LogoutToken => &["exp", "aud", "iat", "jti", "events"],
+            Profile::SecurityEvent => &["iat", "jti", "events"],
         }
+    }
+
+    /// Every profile.
+    pub const ALL: [Profile; 4] =
+        [Profile::Jwt, Profile::AccessToken, Profile::LogoutToken, Profile::SecurityEvent];
+
+    /// The profile with this name in a policy file.
+    #[must_use]
+    pub fn from_name(name: &str) -> Option<Profile> {
+        Profile::ALL.into_iter().find(|profile| profile.name() == name)
     }
 
     /// The name in a policy file.
@@ -263,6 +297,8 @@ impl Profile {
         match self {
             Profile::Jwt => "jwt",
             Profile::AccessToken => "rfc9068",
+            Profile::LogoutToken => "logout_token",
+            Profile::SecurityEvent => "security_event",
         }
     }
 }

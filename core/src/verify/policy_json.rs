@@ -87,6 +87,7 @@ impl IssuerPolicy {
             fields.push(("max_age_seconds", age.to_string()));
         }
         fields.push(("required_claims", quoted_list(self.required_claims.iter().map(|c| c.0.text()))));
+        fields.push(("status_lists", quoted_list(&self.status_lists)));
         if let Some(path) = &self.tenant_claim {
             fields.push(("tenant_claim", quoted(path.text())));
         }
@@ -190,6 +191,7 @@ const ISSUER_FIELDS: &[&str] = &[
     "require_exp",
     "max_age_seconds",
     "required_claims",
+    "status_lists",
     "tenant_claim",
     "jwks",
     "jwks_file",
@@ -198,7 +200,7 @@ const ISSUER_FIELDS: &[&str] = &[
 
 fn issuer(place: &Place<'_>) -> Result<IssuerPolicy, PolicyError> {
     let mut policy = IssuerPolicy::new("", AudienceRule::Unchecked);
-    let (mut audiences, mut unchecked) = (None, false);
+    let (mut audiences, mut unchecked, mut require_exp) = (None, false, None);
     for (name, field) in place.fields(ISSUER_FIELDS)? {
         match name {
             "issuer" => policy.issuer = field.text()?.to_owned(),
@@ -212,16 +214,14 @@ fn issuer(place: &Place<'_>) -> Result<IssuerPolicy, PolicyError> {
             }
             "algorithms" => policy.algorithms = Some(algorithms(&field)?),
             "profile" => {
-                policy.profile = match field.text()? {
-                    "jwt" => Profile::Jwt,
-                    "rfc9068" => Profile::AccessToken,
-                    other => return Err(field.unknown_value(other, "jwt, rfc9068")),
-                };
+                let name = field.text()?;
+                let known = "jwt, rfc9068, logout_token, security_event";
+                policy.profile = Profile::from_name(name).ok_or_else(|| field.unknown_value(name, known))?;
             }
             "types" => policy.types = field.texts()?,
             "allow_missing_type" => policy.allow_missing_type = Some(field.flag()?),
             "leeway_seconds" => policy.leeway_seconds = field.integer(0, u64::from(MAX_LEEWAY_SECONDS))?,
-            "require_exp" => policy.require_exp = field.flag()?,
+            "require_exp" => require_exp = Some(field.flag()?),
             "max_age_seconds" => {
                 policy.max_age_seconds = Some(field.integer(1, u64::from(MAX_TOKEN_AGE_SECONDS))?);
             }
@@ -232,6 +232,7 @@ fn issuer(place: &Place<'_>) -> Result<IssuerPolicy, PolicyError> {
                     .map(|item| item.claim_path().map(RequiredClaim))
                     .collect::<Result<_, _>>()?;
             }
+            "status_lists" => policy.status_lists = field.texts()?,
             "tenant_claim" => policy.tenant_claim = Some(field.claim_path()?),
             source => {
                 if policy.keys != KeySource::Host {
@@ -242,6 +243,7 @@ fn issuer(place: &Place<'_>) -> Result<IssuerPolicy, PolicyError> {
             }
         }
     }
+    policy.require_exp = require_exp.unwrap_or(policy.profile.requires_exp());
     if policy.issuer.is_empty() {
         return Err(place.error(PolicyProblem::MissingField("issuer")));
     }
@@ -366,7 +368,7 @@ mod tests {
         let json = r#"{"$schema":"x","max_token_bytes":1000,"issuers":[{"$comment":"c","issuer":"i","audiences":["a","b"],
             "algorithms":["RS256","Ed25519"],"profile":"rfc9068","types":["custom+jwt"],"allow_missing_type":true,
             "leeway_seconds":0,"require_exp":true,"max_age_seconds":60,"required_claims":["sid","/a/b"],
-            "tenant_claim":"/org/tenant","jwks_file":"keys.json"},
+            "status_lists":["https://i/status/1"],"tenant_claim":"/org/tenant","jwks_file":"keys.json"},
             {"issuer":"h","audience_check":"none","require_exp":false,"jwks_uri":"https://h/jwks"}]}"#;
         let policy = Policy::from_json(json.as_bytes()).expect("policy");
         assert_eq!(policy.find("i"), Some(1));
@@ -435,7 +437,7 @@ mod tests {
             ),
             (
                 r#"{"issuers":[{"issuer":"i","audiences":["a"],"profile":"oidc"}]}"#,
-                "/issuers/0/profile: `oidc` is not known here; use one of jwt, rfc9068",
+                "/issuers/0/profile: `oidc` is not known here; use one of jwt, rfc9068, logout_token, security_event",
             ),
             (
                 r#"{"issuers":[{"issuer":"i","audiences":["a"],"profile":"rfc9068","require_exp":false}]}"#,
@@ -467,7 +469,7 @@ mod tests {
             ),
             (
                 r#"{"max_token_bytes":0,"issuers":[{"issuer":"i","audiences":["a"]}]}"#,
-                "/max_token_bytes: must be between 1 and 65536",
+                "/max_token_bytes: must be between 1 and 1048576",
             ),
         ] {
             assert_eq!(error(json), expected, "{json}");

@@ -13,6 +13,7 @@ use super::key_set::{self, KeyRules, KeySet, KeySetReport, KeyState};
 use super::policy::{IssuerPolicy, KeySource, Policy};
 use super::revocations::{Introspected, RevocationState, Revocations};
 use super::scratch::Scratch;
+use super::status::{self, LoadedList, LoadedLists, StatusTokenError};
 use crate::crypto::Backends;
 use crate::error::{Code, Reason, Rejection};
 use crate::jose::claims::Claims;
@@ -26,8 +27,15 @@ pub struct Verifier {
     state: ArcSwap<State>,
     /// Held by whoever builds the next state, so that no change is lost to another. Holds what is not part of
     /// the state, but needed to build the next one.
-    writer: Mutex<Option<RevocationState>>,
+    writer: Mutex<Attached>,
     backends: Backends,
+}
+
+/// What the host has attached.
+#[derive(Default)]
+struct Attached {
+    revocations: Option<RevocationState>,
+    lists: LoadedLists,
 }
 
 /// What one request expects of its token, beyond the policy.
@@ -76,6 +84,8 @@ struct IssuerKeys {
     set: Arc<KeySet>,
     /// By the place of a key in the set: its fingerprint, if keys can be revoked.
     fingerprints: Vec<Option<Fingerprint>>,
+    /// The status lists that the policy names, in its order, where they are loaded.
+    lists: Vec<Option<Arc<LoadedList>>>,
 }
 
 impl Verifier {
@@ -90,8 +100,8 @@ impl Verifier {
     #[must_use]
     pub fn with_backends(policy: Policy, backends: Backends) -> Verifier {
         let keys = State::keys_for(&policy, None, backends);
-        let state = State::new(policy, keys, None);
-        Verifier { state: ArcSwap::from_pointee(state), writer: Mutex::new(None), backends }
+        let state = State::new(policy, keys, &Attached::default());
+        Verifier { state: ArcSwap::from_pointee(state), writer: Mutex::default(), backends }
     }
 
     /// Scratch memory that fits the largest token of the present policy.
@@ -156,6 +166,8 @@ impl Verifier {
             }
             None => Freshness::Fresh,
         };
+        let doubt = state.policy.revocation().map(|r| r.doubt).unwrap_or_default();
+        status::check(policy, &keys.lists, &doubt, claims, request.introspected, now)?;
         Ok(Verified { header, claims, freshness })
     }
 
@@ -209,10 +221,47 @@ impl Verifier {
     /// Until this is called, a policy with scopes finds its state stale.
     pub fn attach_revocations(&self, revocations: RevocationState) {
         let mut attached = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
-        *attached = Some(revocations);
+        attached.revocations = Some(revocations);
         let old = self.state.load_full();
         let keys = old.keys.iter().map(|keys| Arc::clone(&keys.set)).collect();
-        self.state.store(Arc::new(State::new(old.policy.clone(), keys, attached.as_ref())));
+        self.state.store(Arc::new(State::new(old.policy.clone(), keys, &attached)));
+    }
+
+    /// Takes over a status list token (draft-ietf-oauth-status-list) that the host fetched from `uri`, one of
+    /// the lists that the issuer's policy names, at `now` (seconds since the Unix epoch). It must be signed
+    /// with a key of `issuer`, and be no older than the list in use. A verification that starts after the
+    /// return asks the new list.
+    ///
+    /// # Errors
+    /// [`StatusTokenError`]; the list from before is kept.
+    pub fn load_status_list(
+        &self,
+        issuer: &str,
+        uri: &str,
+        token: &[u8],
+        now: i64,
+    ) -> Result<(), StatusTokenError> {
+        let mut attached = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
+        let old = self.state.load_full();
+        let place = old.policy.find(issuer).ok_or(StatusTokenError::NotAllowed)?;
+        let (policy, keys) = old.issuer(place).map_err(StatusTokenError::Rejected)?;
+        if !policy.status_lists.iter().any(|known| known == uri) {
+            return Err(StatusTokenError::NotAllowed);
+        }
+        let mut scratch = Scratch::for_tokens_up_to(token.len());
+        let list = {
+            let (header, claims) =
+                authentic(keys, token, now, &mut scratch).map_err(StatusTokenError::Rejected)?;
+            LoadedList::read(header, claims, policy, uri, now)?
+        };
+        let name = (issuer.to_owned(), uri.to_owned());
+        if attached.lists.get(&name).is_some_and(|known| list.is_older_than(known)) {
+            return Err(StatusTokenError::Older);
+        }
+        attached.lists.insert(name, Arc::new(list));
+        let keys = old.keys.iter().map(|keys| Arc::clone(&keys.set)).collect();
+        self.state.store(Arc::new(State::new(old.policy.clone(), keys, &attached)));
+        Ok(())
     }
 
     /// Replaces the whole policy. The keys of an issuer that both policies have are kept, unless the new one
@@ -221,7 +270,7 @@ impl Verifier {
         let attached = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
         let old = self.state.load_full();
         let keys = State::keys_for(&policy, Some(&old), self.backends);
-        self.state.store(Arc::new(State::new(policy, keys, attached.as_ref())));
+        self.state.store(Arc::new(State::new(policy, keys, &attached)));
     }
 
     /// The keys of `issuer`, used and skipped.
@@ -258,7 +307,7 @@ impl Verifier {
         if let Some(slot) = all.get_mut(place) {
             *slot = Arc::new(new);
         }
-        self.state.store(Arc::new(State::new(old.policy.clone(), all, attached.as_ref())));
+        self.state.store(Arc::new(State::new(old.policy.clone(), all, &attached)));
         Ok(report)
     }
 }
@@ -342,15 +391,44 @@ impl core::fmt::Display for KeyUpdateError {
 
 impl core::error::Error for KeyUpdateError {}
 
+/// Header and claims of a token that a key of one issuer signed, without any rule of the policy.
+fn authentic<'s>(
+    keys: &IssuerKeys,
+    token: &[u8],
+    now: i64,
+    scratch: &'s mut Scratch,
+) -> Result<(Header<'s>, Claims<'s>), Rejection> {
+    if token.len() > scratch.max_token_bytes() {
+        return Err(Rejection::new(Code::TokenTooLarge, Reason::OutOfRange));
+    }
+    let compact = Compact::split(token)?;
+    let slot = scratch.load_header(compact.header)?;
+    let signature_len = scratch.load_signature(compact.signature)?;
+    let header = scratch.header(slot)?;
+    let signature = scratch.signature(signature_len);
+    keys.set.verify(header.kid, header.algorithm, now, compact.signing_input, signature)?;
+    let registered = scratch.load_claims(compact.payload)?;
+    let scratch = &*scratch;
+    Ok((scratch.header(slot)?, scratch.claims(registered)?))
+}
+
 impl State {
-    fn new(policy: Policy, keys: Vec<Arc<KeySet>>, revocations: Option<&RevocationState>) -> State {
+    fn new(policy: Policy, keys: Vec<Arc<KeySet>>, attached: &Attached) -> State {
         // The policy checked its scopes; were they not to fit, an unbound state refuses as stale.
-        let revocations = Revocations::bind(&policy, revocations)
+        let revocations = Revocations::bind(&policy, attached.revocations.as_ref())
             .or_else(|_| Revocations::bind(&policy, None))
             .unwrap_or_default();
         let with_fingerprints = |(place, set): (usize, Arc<KeySet>)| {
             let fingerprint = |kid| revocations.as_ref()?.key_fingerprint(place, kid);
-            IssuerKeys { fingerprints: set.kids().map(fingerprint).collect(), set }
+            let lists = policy.issuers().get(place).map(|issuer| {
+                let list = |uri: &String| attached.lists.get(&(issuer.issuer.clone(), uri.clone())).cloned();
+                issuer.status_lists.iter().map(list).collect()
+            });
+            IssuerKeys {
+                fingerprints: set.kids().map(fingerprint).collect(),
+                set,
+                lists: lists.unwrap_or_default(),
+            }
         };
         State { keys: keys.into_iter().enumerate().map(with_fingerprints).collect(), policy, revocations }
     }
