@@ -453,7 +453,6 @@ fn another_process_sees_a_revocation_at_once() {
     writer.finish_rebuild().unwrap();
     writer.commit(2_001, T).unwrap();
     assert!(ask(5_000) && ask(1) && !ask(5_001));
-    drop(ask);
     drop(input);
     assert!(process.wait().unwrap().success());
 }
