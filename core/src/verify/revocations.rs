@@ -11,7 +11,8 @@ use crate::codec::pointer::ClaimPath;
 use crate::error::{Code, Rejection};
 use crate::jose::claims::Claims;
 use crate::jose::numeric_date::NumericDate;
-use crate::revocation::scope::{self, IssuerScopes, ScopeError, ScopeSet, Texts, TokenTimes};
+use crate::revocation::extract::{self, IssuerScopes, Texts, TokenTimes};
+use crate::revocation::scope::{ScopeError, ScopeSet};
 use crate::revocation::{
     Decision, DoubtPolicy, Finding, Fingerprint, FingerprintKey, Freshness, Live, Lookup, Probes, Scope,
     Verdict,
@@ -107,7 +108,8 @@ impl Revocations {
                     issued_at: claims.issued_at().map(NumericDate::floor),
                     expires_at: claims.expires_at().map(NumericDate::ceil),
                 };
-                let probes = scopes.probes(&claims, key, times)?;
+                let mut probes = Probes::new(None);
+                scopes.fill(&claims, key, times, &mut probes)?;
                 bound.look_up(&probes, &self.doubt, now)
             }
             None => Verdict { finding: Finding::Clear, freshness: Freshness::Stale, stamp: None },
@@ -150,7 +152,7 @@ impl core::fmt::Debug for RevocationState {
     }
 }
 
-impl scope::Claims for Claims<'_> {
+impl extract::Claims for Claims<'_> {
     fn texts<'c>(&'c self, path: &ClaimPath, out: &mut [&'c str]) -> Texts {
         let Some(value) = self.at(path) else { return Texts::Missing };
         match value.kind() {
