@@ -16,6 +16,7 @@ pub mod check;
 pub mod defect;
 pub mod delta;
 pub mod event;
+pub mod feed;
 pub mod filter;
 pub mod fingerprint;
 pub mod live;
