@@ -27,6 +27,8 @@ pub mod scope;
 pub mod signing;
 pub mod snapshot;
 pub mod state_error;
+#[cfg(not(target_arch = "wasm32"))]
+pub mod store;
 pub mod writer;
 
 mod byte_reader;
