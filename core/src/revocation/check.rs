@@ -77,6 +77,12 @@ impl Probes {
         Probes { probes: [EMPTY; MAX_PROBES], len: 0, iat }
     }
 
+    /// Forgets all fingerprints and begins anew, in the same place.
+    pub fn restart(&mut self, iat: Option<i64>) {
+        self.len = 0;
+        self.iat = iat;
+    }
+
     /// Adds a fingerprint.
     ///
     /// # Errors

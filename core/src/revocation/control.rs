@@ -49,6 +49,7 @@ impl Control {
     }
 
     /// The control page that `words` hold.
+    #[cfg(all(any(unix, windows), not(loom)))]
     pub(crate) fn open(words: Region) -> Result<Self, StateError> {
         let mut fields = [0; HEADER_FIELDS];
         if words.len() != CONTROL_WORDS {
@@ -102,6 +103,7 @@ impl ControlHeader {
         fields
     }
 
+    #[cfg(all(any(unix, windows), not(loom)))]
     fn from_words(fields: &[u64; HEADER_FIELDS]) -> Result<Self, StateError> {
         let [magic, version, created, key_id, boot, _, _, sum] = *fields;
         if magic.to_le_bytes() != *MAGIC {

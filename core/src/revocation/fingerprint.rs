@@ -316,9 +316,11 @@ impl<const C: usize, const D: usize> SipState<C, D> {
             self.word(u64::from_le_bytes(*word));
         }
         if !rest.is_empty() {
-            let mut last = [0; 8];
-            last[..rest.len()].copy_from_slice(rest);
-            self.word(u64::from_le_bytes(last));
+            self.word(match text.as_bytes().last_chunk::<8>() {
+                // The last eight bytes, without those that were taken: a copy of a few bytes is a call.
+                Some(last) => u64::from_le_bytes(*last) >> (64 - 8 * rest.len()),
+                None => rest.iter().rev().fold(0, |word, byte| word << 8 | u64::from(*byte)),
+            });
         }
     }
 

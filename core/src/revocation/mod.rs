@@ -3,9 +3,9 @@
 //! Values named by scopes become keyed 96-bit fingerprints; a table of fingerprints answers exactly, without
 //! a lock and without allocating. Nothing here reads a clock or trusts a claim whose signature was not checked.
 //!
-//! From the configuration to the answer: [`scope`] says what can be revoked and turns claims into
-//! [`Probes`]; [`live`] looks them up in the table that one [`Writer`] keeps; [`check`] combines what was
-//! found. [`mapped`] puts the same table into files for other processes; [`filter`] is the form for edges with
+//! From the configuration to the answer: [`scope`] says what can be revoked; [`extract`] turns claims
+//! into [`Probes`]; [`live`] looks them up in the table that one [`Writer`] keeps; [`check`] combines what was
+//! found. [`Writer::open`] and [`Live::open`] keep the same table in files for other processes; [`filter`] is the form for edges with
 //! little memory.
 //!
 //! From the operator to the table: an [`event`] is appended to the [`log`] of a [`store`], then applied; others
@@ -16,6 +16,7 @@ pub mod check;
 pub mod defect;
 pub mod delta;
 pub mod event;
+pub mod extract;
 pub mod feed;
 pub mod filter;
 pub mod fingerprint;
@@ -49,10 +50,11 @@ pub use check::{
     Verdict,
 };
 pub use control::Stamp;
+pub use extract::{Claims, IssuerScopes, Texts, TokenTimes};
 pub use filter::{Filter, FilterError};
 pub use fingerprint::{Entry, EntryKind, Fingerprint, FingerprintKey, FingerprintPrefix, SlotError};
 pub use live::{Live, Reader};
-pub use scope::{ClaimPath, Claims, IssuerScopes, Scope, ScopeSet, Texts, TokenTimes};
+pub use scope::{ClaimPath, Scope, ScopeError, ScopeSet};
 pub use state_error::StateError;
 pub use table::NotBefore;
 pub use writer::{Change, Writer, WriterSettings, WriterStats};

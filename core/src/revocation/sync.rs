@@ -19,6 +19,8 @@ pub(crate) enum Site {
     Sequence,
     /// The generation that directs readers to another table.
     Generation,
+    /// The readers' side of all of them.
+    Reader,
 }
 
 /// Publishes: whoever sees `value` through [`observe`] sees everything that was stored before.
@@ -45,7 +47,9 @@ pub(crate) fn peek(word: &AtomicU64) -> u64 {
 /// Orders the loads that follow after those made by [`peek`] before.
 #[inline]
 pub(crate) fn acquire() {
-    fence(Ordering::Acquire);
+    if !weakened(Site::Reader) {
+        fence(Ordering::Acquire);
+    }
 }
 
 /// Loads a value and everything that was published with it.

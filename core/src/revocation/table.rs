@@ -77,6 +77,7 @@ impl Table {
     }
 
     /// The table that `words` hold.
+    #[cfg(all(any(unix, windows), not(loom)))]
     pub(crate) fn open(words: Region) -> Result<Self, StateError> {
         if words.len() < GROUPS_AT {
             return Err(StateError::Truncated);
@@ -244,6 +245,7 @@ impl TableHeader {
         fields
     }
 
+    #[cfg(all(any(unix, windows), not(loom)))]
     fn from_words(fields: &[u64; HEADER_FIELDS]) -> Result<Self, StateError> {
         let [magic, version, generation, created, key_id, groups, _, sum] = *fields;
         if magic.to_le_bytes() != *MAGIC {
