@@ -17,6 +17,7 @@ pub mod defect;
 pub mod delta;
 pub mod event;
 pub mod extract;
+pub mod feed;
 pub mod filter;
 pub mod fingerprint;
 pub mod inputs;
@@ -29,6 +30,8 @@ pub mod signing;
 pub mod snapshot;
 pub mod state_error;
 pub mod status_list;
+#[cfg(not(target_arch = "wasm32"))]
+pub mod store;
 pub mod writer;
 
 mod byte_reader;

@@ -12,6 +12,7 @@ use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom, Write};
 
 use super::byte_reader::ByteReader;
+use super::chain::Chain;
 use super::delta::Position;
 use super::event::Event;
 use super::fingerprint::{Entry, SlotError};
@@ -118,6 +119,8 @@ pub struct LogRecord {
     pub entry: Entry,
     /// What was meant.
     pub event: Event,
+    /// The chain hash after it.
+    pub chain: Chain,
 }
 
 /// What [`Log::open`] or [`read`] found.
@@ -414,6 +417,14 @@ impl<S: LogStorage> Log<S> {
 /// As for [`Log::open`].
 pub fn read(storage: &mut impl LogStorage, each: impl FnMut(LogRecord)) -> Result<LogEnd, LogError> {
     Ok(scan::scan(storage, each)?.end)
+}
+
+/// What a log begins with.
+///
+/// # Errors
+/// [`LogError::NotALog`], [`LogError::UnsupportedVersion`], [`LogError::DamagedStart`] or [`LogError::Io`].
+pub fn start(storage: &mut impl LogStorage) -> Result<LogStart, LogError> {
+    scan::start(storage)
 }
 
 /// Frames that are ready to be written, and the state after them.

@@ -51,6 +51,12 @@ pub(super) fn scan(
     Ok(scanned)
 }
 
+pub(super) fn start(storage: &mut impl LogStorage) -> Result<LogStart, LogError> {
+    let mut bytes = [0; START_BYTES];
+    let count = storage.read_at(0, &mut bytes).map_err(io_error(LogStep::Read))?;
+    read_start(bytes.get(..count).unwrap_or(&bytes))
+}
+
 #[derive(PartialEq, Eq)]
 enum Step {
     Whole,
@@ -169,7 +175,7 @@ fn decode_records(frame: &Frame<'_>, mut position: Position) -> Option<(Vec<LogR
         let sequence = position.sequence + 1;
         position.chain = position.chain.next(sequence, &slot);
         position.sequence = sequence;
-        records.push(LogRecord { sequence, entry, event });
+        records.push(LogRecord { sequence, entry, event, chain: position.chain });
     }
     reader.is_empty().then_some((records, position))
 }

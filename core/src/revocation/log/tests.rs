@@ -3,7 +3,6 @@
 use std::cell::RefCell;
 use std::rc::Rc;
 
-use super::super::chain::Chain;
 use super::super::event::{Effect, EventFields, OperationId};
 use super::super::fingerprint::{EntryKind, Fingerprint};
 use super::*;
