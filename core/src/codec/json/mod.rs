@@ -4,6 +4,7 @@
 //! lone surrogates, U+0000, numbers off the grammar and nesting beyond the limit; [`Document`] then gives
 //! borrowed views. The obvious twin is [`slow`], which tests and fuzzers compare with the scanner.
 
+mod escape;
 mod scan;
 mod search;
 pub mod slow;
