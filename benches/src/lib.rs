@@ -1,7 +1,7 @@
 //! What libtoken is measured with: one typical token per algorithm, its key and its policy, made from a fixed
 //! seed. Shared by the criterion benches, the instruction counts and benches/compare.
 
-use libtoken::codec::json::{Document, PADDING, Tape};
+use libtoken::codec::json::{Buffer, Document};
 use libtoken::crypto::Backends;
 use libtoken::jose::algorithm::Algorithm;
 use libtoken::verify::{AudienceRule, IssuerPolicy, Policy, Request, Scratch, Verified, Verifier};
@@ -110,47 +110,21 @@ pub fn accept<'s>(verifier: &Verifier, token: &[u8], scratch: &'s mut Scratch) -
     verified
 }
 
-/// A buffer with a scanned payload in it, as a verification leaves it.
-pub struct Payload {
-    buffer: Vec<u8>,
-    tape: Tape,
+/// A buffer for [`PAYLOAD`].
+#[must_use]
+pub fn payload_buffer() -> Buffer {
+    Buffer::with_capacity(PAYLOAD.len(), PAYLOAD.len())
 }
 
-impl Payload {
-    /// An empty buffer for [`PAYLOAD`].
-    #[must_use]
-    pub fn new() -> Payload {
-        Payload { buffer: vec![0; PAYLOAD.len() + PADDING], tape: Tape::with_capacity(PAYLOAD.len()) }
-    }
-
-    /// Copies and scans [`PAYLOAD`].
-    ///
-    /// # Panics
-    /// If the scanner refuses it.
-    #[inline]
-    pub fn scan(&mut self) -> Document<'_> {
-        if let Some(start) = self.buffer.get_mut(..PAYLOAD.len()) {
-            start.copy_from_slice(PAYLOAD.as_bytes());
-        }
-        self.tape.scan(&mut self.buffer, PAYLOAD.len()).expect("JSON");
-        self.document()
-    }
-
-    /// What [`Payload::scan`] has found.
-    ///
-    /// # Panics
-    /// If nothing was scanned yet.
-    #[inline]
-    #[must_use]
-    pub fn document(&self) -> Document<'_> {
-        Document::new(&self.buffer, PAYLOAD.len(), &self.tape).expect("scanned")
-    }
-}
-
-impl Default for Payload {
-    fn default() -> Payload {
-        Payload::new()
-    }
+/// Copies [`PAYLOAD`] into the buffer and scans it.
+///
+/// # Panics
+/// If the scanner refuses it.
+#[inline]
+pub fn scan(buffer: &mut Buffer) -> Document<'_> {
+    buffer.room(PAYLOAD.len()).expect("room").copy_from_slice(PAYLOAD.as_bytes());
+    buffer.scan(PAYLOAD.len()).expect("JSON");
+    buffer.document()
 }
 
 fn sign(key: &PrivateKey, algorithm: Algorithm, more_members: &str) -> String {

@@ -3,7 +3,7 @@
 //! - strings are searched 16 bytes at a time (SSE2 on x86-64, two 64-bit words elsewhere): most of a payload
 //!   is string bytes;
 //! - the buffer is padded, so that the search needs no tail loop;
-//! - UTF-8 is checked once at the end, over the whole buffer. Unescaping in place cannot make an invalid
+//! - UTF-8 is checked once afterwards, over the whole buffer. Unescaping in place cannot make an invalid
 //!   sequence valid: an escape becomes a whole character, so what was cut off before it stays cut off;
 //! - a 64-bit set of hashed names per open object makes the search for a duplicate name almost always one test.
 
@@ -98,6 +98,18 @@ impl Tape {
     /// # Errors
     /// [`JsonError`]; the tape is then empty and the buffer's content unspecified.
     pub fn scan(&mut self, buffer: &mut [u8], len: usize) -> Result<(), JsonError> {
+        self.scan_bytes(buffer, len)?;
+        match buffer.get(..len).map(core::str::from_utf8) {
+            Some(Ok(_)) => Ok(()),
+            Some(Err(_)) | None => {
+                self.clear();
+                Err(JsonError::Text)
+            }
+        }
+    }
+
+    /// The same without the check for UTF-8, which is left to the caller.
+    pub(super) fn scan_bytes(&mut self, buffer: &mut [u8], len: usize) -> Result<(), JsonError> {
         self.len = 0;
         if len > MAX_JSON_BYTES || len + PADDING > buffer.len() {
             return Err(JsonError::TooLarge);
@@ -107,10 +119,6 @@ impl Tape {
         let (at, nodes) = (scanner.at, scanner.len);
         if at != len {
             return Err(JsonError::Syntax { offset: at.min(len) });
-        }
-        match buffer.get(..len).map(core::str::from_utf8) {
-            Some(Ok(_)) => {}
-            Some(Err(_)) | None => return Err(JsonError::Text),
         }
         self.len = nodes;
         Ok(())
