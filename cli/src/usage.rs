@@ -76,7 +76,11 @@ fn names(error: &clap::Error, kind: ContextKind) -> String {
     let names: Vec<String> = strings(error, kind)
         .into_iter()
         .filter(|name| name.starts_with(['-', '<', '[']))
-        .map(|name| name.split('=').next().unwrap_or_default().to_owned())
+        // An unknown option stands here as it was typed, perhaps with `=` and a value.
+        .map(|name| match error.kind() {
+            ErrorKind::UnknownArgument => name.split('=').next().unwrap_or_default().to_owned(),
+            _ => name,
+        })
         .collect();
     names.join(", ")
 }

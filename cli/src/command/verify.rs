@@ -58,7 +58,6 @@ pub(crate) struct Args {
 pub(crate) fn run(args: &Args) -> Result<Outcome, Failure> {
     let verifier = args.verifier.verifier()?;
     let mut run = Run::new(args, &verifier);
-    run.print_heading()?;
     if !args.token.is_empty() {
         for (place, token) in (1..).zip(&args.token) {
             let bytes = token.as_bytes();
@@ -130,17 +129,6 @@ impl<'a> Run<'a> {
         !self.args.quiet
     }
 
-    fn print_heading(&mut self) -> Result<(), Failure> {
-        if !self.args.quiet && !self.args.json {
-            writeln!(
-                self.out,
-                "{:>6}  {:8}  {:16}  CODE  CLAIMS OR REASON",
-                "LINE", "VERDICT", "FINGERPRINT"
-            )?;
-        }
-        Ok(())
-    }
-
     fn verify_lines<R: Read>(mut self, input: R, bar: &ProgressBar, place: &str) -> Result<Outcome, Failure> {
         let mut lines = Lines::new(input, self.max_token_bytes);
         loop {
@@ -180,8 +168,18 @@ impl<'a> Run<'a> {
         if self.args.quiet {
             return Ok(());
         }
-        let row = if self.args.json { json_row(token, &verdict) } else { row(token, &verdict, self.colors) };
-        writeln!(self.out, "{row}")?;
+        if self.args.json {
+            writeln!(self.out, "{}", json_row(token, &verdict))?;
+            return Ok(());
+        }
+        if self.tally.total() == 1 {
+            writeln!(
+                self.out,
+                "{:>6}  {:8}  {:16}  CODE  CLAIMS OR REASON",
+                "LINE", "VERDICT", "FINGERPRINT"
+            )?;
+        }
+        writeln!(self.out, "{}", row(token, &verdict, self.colors))?;
         Ok(())
     }
 
