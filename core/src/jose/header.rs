@@ -34,10 +34,9 @@ impl Parameters {
     /// [`Code::MalformedHeader`] if it is no object or a member has the wrong type,
     /// [`Code::UnsupportedCritical`] for any `crit` and for `b64` (RFC 7797): no extension is understood,
     /// [`Code::CompressedToken`] for `zip`, [`Code::UnsupportedAlgorithm`] for an `alg` outside the table.
-    pub fn locate(document: Document<'_>) -> Result<Parameters, Rejection> {
+    pub fn locate(header: Value<'_>) -> Result<Parameters, Rejection> {
         let malformed = |name, reason| Rejection::of(Code::MalformedHeader, name, reason);
-        let members =
-            document.root().members().ok_or(Rejection::new(Code::MalformedHeader, Reason::WrongType))?;
+        let members = header.members().ok_or(Rejection::new(Code::MalformedHeader, Reason::WrongType))?;
         let (mut alg, mut kid, mut typ) = (None, None, None);
         let mut refused = None;
         for (name, value) in members {
@@ -121,14 +120,16 @@ mod tests {
     }
 
     fn code(json: &str) -> Option<(Code, Option<&'static str>, Reason)> {
-        Parameters::locate(scanned(json.as_bytes()).document()).err().map(|r| (r.code, r.claim, r.reason))
+        Parameters::locate(scanned(json.as_bytes()).document().root())
+            .err()
+            .map(|r| (r.code, r.claim, r.reason))
     }
 
     #[test]
     fn the_three_members_are_read_and_keys_in_tokens_ignored() {
         let json = br#"{"typ":"at+jwt","alg":"Ed25519","kid":"a","jku":"https://evil.example","jwk":{},"x5c":[],"b64":true}"#;
         let buffer = scanned(json);
-        let parameters = Parameters::locate(buffer.document()).expect("header");
+        let parameters = Parameters::locate(buffer.document().root()).expect("header");
         let header = Header::new(buffer.document(), parameters);
         assert_eq!(header.algorithm, Algorithm::EdDsa);
         assert_eq!((header.kid, header.typ), (Some("a"), Some("at+jwt")));

@@ -5,6 +5,8 @@
 
 use core::fmt;
 
+use sha2::{Digest, Sha256};
+
 use crate::codec::base64url;
 use crate::codec::json::{JsonError, OwnedDocument, Value};
 use crate::jose::algorithm::{Algorithm, KeyType};
@@ -174,6 +176,31 @@ impl KeyMaterial {
             KeyMaterial::Rsa { .. } => KeyType::Rsa,
             KeyMaterial::Oct(_) => KeyType::Oct,
         }
+    }
+
+    /// The JWK thumbprint with SHA-256, base64url (RFC 7638 §3). That of a shared secret tells something about
+    /// the secret (§7) and must stay as secret.
+    #[must_use]
+    pub fn thumbprint(&self) -> String {
+        // The members that §3.2 requires, in the order of their names. None needs an escape.
+        let encoded = base64url::encode;
+        let ec = |crv, point: &[u8]| {
+            let (x, y) = point.split_at(point.len() / 2);
+            format!(r#"{{"crv":"{crv}","kty":"EC","x":"{}","y":"{}"}}"#, encoded(x), encoded(y))
+        };
+        let members = match self {
+            KeyMaterial::Ed25519(point) => {
+                format!(r#"{{"crv":"Ed25519","kty":"OKP","x":"{}"}}"#, encoded(point))
+            }
+            KeyMaterial::P256(point) => ec("P-256", point),
+            KeyMaterial::P384(point) => ec("P-384", point),
+            KeyMaterial::Rsa { n, e } => {
+                let e: Vec<u8> = e.to_be_bytes().into_iter().skip_while(|byte| *byte == 0).collect();
+                format!(r#"{{"e":"{}","kty":"RSA","n":"{}"}}"#, encoded(&e), encoded(n))
+            }
+            KeyMaterial::Oct(secret) => format!(r#"{{"k":"{}","kty":"oct"}}"#, encoded(secret)),
+        };
+        base64url::encode(&Sha256::digest(members.as_bytes()))
     }
 
     fn read(key: Value<'_>) -> Result<KeyMaterial, KeyProblem> {
@@ -417,6 +444,20 @@ mod tests {
             assert_eq!(problem(&json), Some(expected), "{json}");
         }
         assert_eq!(problem(&format!(r#"{{"kty":"RSA","n":"{n}","e":"AQAB"}}"#)), None);
+    }
+
+    /// RFC 7638 §3.1 and RFC 8037 appendix A.3.
+    #[test]
+    fn thumbprints_of_the_rfcs() {
+        let rsa = r#"{"kty":"RSA","n":"0vx7agoebGcQSuuPiLJXZptN9nndrQmbXEps2aiAFbWhM78LhWx4cbbfAAtVT86zwu1RK7aPFFxuhDR1L6tSoc_BJECPebWKRXjBZCiFV4n3oknjhMstn64tZ_2W-5JsGY4Hc5n9yBXArwl93lqt7_RN5w6Cf0h4QyQ5v-65YGjQR0_FDW2QvzqY368QQMicAtaSqzs8KJZgnYb9c7d0zgdAZHzu6qMQvRL5hajrn1n91CbOpbISD08qNLyrdkt-bFTWhAI4vMQFh6WeZu0fM4lFd2NcRwr3XPksINHaQ-G_xBniIqbw0Ls1jF44-csFCur-kEgU8awapJzKnqDKgw","e":"AQAB","alg":"RS256","kid":"2011-04-29"}"#;
+        for (json, expected) in [
+            (rsa.to_owned(), "NzbLsXh8uDCcd-6MNwXF4W_7noWXFZAfHkxZsRGC9Xs"),
+            (format!("{{{OKP}}}"), "kPrK_qmxVWaYVA9wwBF6Iuo3vVzz7TxHCTwXBygrS4k"),
+        ] {
+            let document = OwnedDocument::parse(json.as_bytes()).expect("JSON");
+            let key = Jwk::read(document.root()).expect("the RFC's key");
+            assert_eq!(key.material.thumbprint(), expected);
+        }
     }
 
     #[test]

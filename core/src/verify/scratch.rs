@@ -164,7 +164,7 @@ impl HeaderSlot {
                 Rejection::new(Code::MalformedHeader, Reason::Syntax)
             }
         })?;
-        self.parameters = Some(Parameters::locate(self.decoded.document())?);
+        self.parameters = Some(Parameters::locate(self.decoded.document().root())?);
         if let Some(copy) = self.encoded.get_mut(..encoded.len()) {
             copy.copy_from_slice(encoded);
             self.encoded_len = encoded.len();
