@@ -110,7 +110,7 @@ impl Table {
         let words = self.words.words();
         let mut found = NotBefore::NONE;
         let mut group = place.home;
-        for _ in 0..MAX_RUN {
+        for step in 1..=MAX_RUN {
             let word = sync::peek(&words[GROUPS_AT + group]);
             let hits = place.hits(word);
             if hits != 0 {
@@ -120,7 +120,7 @@ impl Table {
                 break;
             }
             sync::acquire();
-            group = self.after(group);
+            group = self.after(group, step);
         }
         found
     }
@@ -138,7 +138,7 @@ impl Table {
             return Upsert::Raised;
         }
         let mut group = place.home;
-        for _ in 0..MAX_RUN.min(self.header.groups) {
+        for step in 1..=MAX_RUN {
             let tags = &self.words[GROUPS_AT + group];
             let word = sync::peek(tags);
             if let Some(lane) = free_lane(word) {
@@ -151,7 +151,7 @@ impl Table {
             if word & place.mark == 0 {
                 sync::publish(Site::Mark, tags, word | place.mark);
             }
-            group = self.after(group);
+            group = self.after(group, step);
         }
         Upsert::NoRoom
     }
@@ -196,7 +196,7 @@ impl Table {
     /// The slot that holds this fingerprint with this kind. For the writer.
     fn find(&self, place: &Place, fingerprint: Fingerprint, kind: u32) -> Option<usize> {
         let mut group = place.home;
-        for _ in 0..MAX_RUN {
+        for step in 1..=MAX_RUN {
             let word = sync::peek(&self.words[GROUPS_AT + group]);
             let mut hits = place.hits(word);
             while hits != 0 {
@@ -213,14 +213,17 @@ impl Table {
             if word & place.mark == 0 {
                 return None;
             }
-            group = self.after(group);
+            group = self.after(group, step);
         }
         None
     }
 
+    /// The group to look at after `step` others: first the next one, then two further, and so on. Growing
+    /// steps leave a crowded neighborhood, where single steps would pile up on its far side.
     #[inline]
-    fn after(&self, group: usize) -> usize {
-        if group + 1 == self.header.groups { 0 } else { group + 1 }
+    fn after(&self, group: usize, step: usize) -> usize {
+        let next = group + step;
+        if next < self.header.groups { next } else { next % self.header.groups }
     }
 
     #[inline]
@@ -375,8 +378,8 @@ const KIND_SHIFT: u32 = 30;
 const KIND_NOT_BEFORE: u32 = 2;
 const TIME_MASK: u32 = (1 << KIND_SHIFT) - 1;
 
-/// Most groups that a lookup visits; the writer places nothing further from home, so this only bounds the work
-/// that a damaged file can cause. At 92% load a run of 16 has not been seen in 1e8 insertions.
+/// Most groups that a look-up visits; the writer places nothing further from home. The longest of a million
+/// look-ups visits 9 at a load of 72%, 19 at 84% and 30 at 90%, the average one 1.2, 1.4 and 1.8.
 const MAX_RUN: usize = 64;
 
 /// Fewest groups: below this a few unlucky fingerprints would fill the table early.
@@ -385,3 +388,100 @@ const MIN_GROUPS: usize = if cfg!(loom) { 2 } else { 16 };
 /// Most groups: 4.7e8 entries, 8 GB. Keeps every size computation far from overflow on 64 bits, and 32-bit
 /// targets within their address space.
 const MAX_GROUPS: usize = if usize::BITS >= 64 { 1 << 26 } else { 1 << 22 };
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+
+    fn table(groups: usize) -> Table {
+        let header = TableHeader { generation: 1, created: 0, key_id: [0; 8], groups };
+        Table::create(Region::heap(words_for(groups)), header).unwrap()
+    }
+
+    /// How many groups beyond its home a look-up of this fingerprint visits.
+    fn run(table: &Table, fingerprint: Fingerprint) -> usize {
+        let place = Place::of(fingerprint, table.header.groups);
+        let mut group = place.home;
+        let marked = |group: usize| sync::peek(&table.words[GROUPS_AT + group]) & place.mark != 0;
+        let mut visited = 0;
+        while visited < MAX_RUN && marked(group) {
+            visited += 1;
+            group = table.after(group, visited);
+        }
+        visited
+    }
+
+    /// At the load of a new table, where a rebuild begins, and where insertions wait for it.
+    #[test]
+    fn runs_stay_short_up_to_the_highest_load() {
+        let entries = if cfg!(miri) { 200 } else { 1_000_000 };
+        for (percent, most) in [(72, 12), (84, 24), (90, 48)] {
+            let table = table(groups_for(entries, percent));
+            let mut random = blake3::Hasher::new().finalize_xof();
+            let all: Vec<Fingerprint> = (0..entries)
+                .map(|_| {
+                    let mut bytes = [0; Fingerprint::BYTES];
+                    random.fill(&mut bytes);
+                    Fingerprint::from_bytes(bytes)
+                })
+                .collect();
+            for fingerprint in &all {
+                assert_eq!(table.upsert(*fingerprint, 1 << KIND_SHIFT), Upsert::Inserted);
+            }
+            assert!(all.iter().all(|fingerprint| table.lookup(*fingerprint) == NotBefore::ALWAYS));
+            let longest = all.iter().map(|fingerprint| run(&table, *fingerprint)).max();
+            assert!(longest <= Some(most), "{longest:?} at {percent}%");
+        }
+    }
+
+    /// Fingerprints that a keyed hash would never give: all in the last group, some with equal tags.
+    #[test]
+    fn a_full_group_spills_over_the_end_and_room_has_a_limit() {
+        let table = table(MIN_GROUPS);
+        let crowded = |i: u32| Fingerprint::from_parts(u64::MAX << 32 | u64::from(i % 5), i);
+        let room = u32::try_from(MIN_GROUPS * LANES).unwrap();
+        for i in 0..room {
+            assert_eq!(table.upsert(crowded(i), 1 << KIND_SHIFT), Upsert::Inserted, "{i}");
+        }
+        for i in 0..room {
+            assert_eq!(table.lookup(crowded(i)), NotBefore::ALWAYS);
+            assert_eq!(table.lookup(crowded(i + room)), NotBefore::NONE);
+        }
+        assert_eq!(table.upsert(crowded(room), 1 << KIND_SHIFT), Upsert::NoRoom);
+        assert_eq!(table.upsert(crowded(0), 1 << KIND_SHIFT), Upsert::Unchanged);
+        let mut seen = 0;
+        (0..MIN_GROUPS).for_each(|group| table.for_each_in(group, |_, _| seen += 1));
+        assert_eq!(seen, room);
+    }
+
+    /// Every word pattern and tag: the quick comparison finds all the lanes that a slow one finds, and what it
+    /// finds beyond lies above a true one.
+    #[test]
+    fn tags_are_found_as_by_comparing_each() {
+        let mut random = blake3::Hasher::new().finalize_xof();
+        for _ in 0..20_000 {
+            let mut bytes = [0; 9];
+            random.fill(&mut bytes);
+            let [tag, lanes @ ..] = bytes.map(|byte| byte % 4);
+            let place = Place { home: 0, tag: u64::from(tag.max(1)), mark: 0 };
+            let word = u64::from_le_bytes(lanes);
+            let slow = |wanted: u8| (0..LANES).filter(move |lane| lanes[*lane] == wanted);
+            let hits = place.hits(word);
+            let quick = |lane: &usize| hits >> (8 * lane + 7) & 1 != 0;
+            assert!(slow(tag.max(1)).all(|lane| quick(&lane)));
+            assert_eq!((0..LANES).find(quick), slow(tag.max(1)).next());
+            assert_eq!(hits & !LANE_TOPS, 0);
+            assert_eq!(free_lane(word), slow(0).next());
+        }
+    }
+
+    #[test]
+    fn sizes_are_bounded() {
+        assert_eq!(groups_for(0, 72), MIN_GROUPS);
+        assert_eq!(groups_for(1_000_000, 72), 198_413);
+        assert_eq!(groups_for(usize::MAX, 72), MAX_GROUPS);
+        let header = TableHeader { generation: 1, created: 0, key_id: [0; 8], groups: 16 };
+        let wrong = Region::heap(words_for(16) - 1);
+        assert_eq!(Table::create(wrong, header).err(), Some(StateError::Truncated));
+    }
+}

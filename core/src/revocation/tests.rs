@@ -603,7 +603,7 @@ impl Naive {
         let mut group = ((head >> 32) * groups) >> 32;
         let tag = u8::try_from(head & 255).unwrap().max(1);
         let mut found = Vec::new();
-        for _ in 0..64 {
+        for step in 1..=64 {
             let at = usize::try_from(128 + 8 * group).unwrap();
             let slots = (128 + 8 * groups).next_multiple_of(64) + 112 * group;
             for lane in 0..7 {
@@ -616,7 +616,7 @@ impl Naive {
             if self.table[at + 7] >> (head >> 8 & 7) & 1 == 0 {
                 break;
             }
-            group = (group + 1) % groups;
+            group = (group + step) % groups;
         }
         found
     }

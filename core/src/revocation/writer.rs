@@ -27,7 +27,7 @@ pub struct WriterSettings {
     /// How long a not-before is kept, in seconds: the longest lifetime of the tokens concerned.
     /// [`ScopeSet::retention_seconds`](super::ScopeSet::retention_seconds) has it.
     pub retention_seconds: u32,
-    /// How many entries to make room for at the start; the table grows and shrinks by itself.
+    /// How many entries to have room for at least; the table grows beyond and shrinks back by itself.
     pub expected_entries: usize,
 }
 
@@ -43,6 +43,8 @@ pub struct Writer {
     as_of: i64,
     published: bool,
     inserted_since_commit: usize,
+    /// How many rebuilds in a row were given up because the new table was too small: the next one is larger.
+    setbacks: usize,
 }
 
 /// What [`Writer::insert`] changed.
@@ -111,6 +113,7 @@ impl Writer {
             as_of: last.as_of,
             published: false,
             inserted_since_commit: 0,
+            setbacks: 0,
         })
     }
 
@@ -138,6 +141,7 @@ impl Writer {
             as_of: last.as_of,
             published: true,
             inserted_since_commit: 0,
+            setbacks: 0,
         }
     }
 
@@ -181,8 +185,9 @@ impl Writer {
         if let Work::Copy(copy) = &mut self.work
             && !copy.add(entry.fingerprint, meta)
         {
-            // More came in than the survey had reckoned with; the next one will know.
+            // More came in than the survey had reckoned with.
             self.work = Work::Idle;
+            self.setbacks += 1;
         }
         Ok(change)
     }
@@ -283,9 +288,12 @@ impl Writer {
                 return Ok(());
             }
             let full = self.used * 100 >= self.table.capacity() * HIGH_PERCENT;
+            let wanted = survey.kept + survey.kept / 8 * self.setbacks;
+            let wanted = groups_for(wanted.max(self.settings.expected_entries), TARGET_PERCENT);
             let expired = self.used.saturating_sub(survey.kept);
-            let worth_it = expired * 100 >= self.used * EXPIRED_PERCENT && expired > 0;
-            if !(full || worth_it || survey.rebuild == Rebuild::Always) {
+            let worth_it = wanted < groups && expired > 0 && expired * 100 >= self.used * EXPIRED_PERCENT;
+            let oversized = wanted.saturating_mul(2) <= groups;
+            if !(full || worth_it || oversized || survey.rebuild == Rebuild::Always) {
                 self.work = Work::Idle;
                 return Ok(());
             }
@@ -293,7 +301,7 @@ impl Writer {
                 generation: self.table.header().generation + 1,
                 created: self.as_of,
                 key_id: self.settings.key_id,
-                groups: groups_for(survey.kept, TARGET_PERCENT),
+                groups: wanted,
             };
             self.work = Work::Idle;
             let next = Arc::new(self.storage.create(header)?);
@@ -302,6 +310,7 @@ impl Writer {
         if let Work::Copy(copy) = &mut self.work {
             if !copy.run(&self.table, &expiry, budget) {
                 self.work = Work::Idle;
+                self.setbacks += 1;
                 return Ok(());
             }
             if copy.next_group < groups {
@@ -311,6 +320,7 @@ impl Writer {
             self.table = Arc::clone(&copy.next);
             self.used = copy.used;
             self.work = Work::Idle;
+            self.setbacks = 0;
             if self.published {
                 self.live.publish(&self.table);
             }
@@ -467,7 +477,7 @@ const HIGH_PERCENT: usize = 84;
 
 /// Load at which an insertion waits for the rebuild to finish. Only a batch that was not committed for long
 /// gets there: the steps below finish within 4% of load.
-const LAST_PERCENT: usize = 92;
+const LAST_PERCENT: usize = 90;
 
 /// Share of expired entries, in percent, that is worth a rebuild without need for room.
 const EXPIRED_PERCENT: usize = 25;
@@ -476,7 +486,7 @@ const EXPIRED_PERCENT: usize = 25;
 const GROUPS_PER_INSERT: usize = 8;
 
 /// How often a rebuild is begun anew because its table turned out too small, before giving up.
-const MAX_REBUILDS: usize = 4;
+const MAX_REBUILDS: usize = 8;
 
 impl Stamp {
     /// The sequence up to which everything is applied.
