@@ -178,3 +178,24 @@ impl fmt::Display for Defect {
 }
 
 impl core::error::Error for Defect {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_documentation_has_every_defect_under_its_remedy() {
+        let text = include_str!("../../../docs/revocation-snapshot.md");
+        let table = text.split("## What a reader does with a defect").nth(1).unwrap();
+        for defect in Defect::ALL {
+            let name = format!("`{}`", defect.name());
+            let row = table.lines().find(|line| line.contains(&name)).unwrap_or(&name);
+            let remedy = match defect.remedy() {
+                Remedy::Ignore => "| nothing |",
+                Remedy::Retry => "| keep what there is, retry after a pause |",
+                Remedy::FetchSnapshot => "| fetch a snapshot |",
+            };
+            assert!(row.ends_with(remedy), "{row}");
+        }
+    }
+}

@@ -207,6 +207,7 @@ impl Event {
     }
 
     /// Appends the binary form: fixed fields, then texts with 16-bit lengths, little-endian.
+    #[cfg_attr(target_arch = "wasm32", allow(dead_code, reason = "only the log uses it, which needs files"))]
     pub(super) fn encode(&self, bytes: &mut Vec<u8>) {
         let fields = &self.0;
         bytes.extend(fields.operation.0.to_le_bytes());
@@ -228,6 +229,7 @@ impl Event {
     }
 
     /// The event that [`encode`](Self::encode) wrote; `None` if the bytes are anything else.
+    #[cfg_attr(target_arch = "wasm32", allow(dead_code, reason = "only the log uses it, which needs files"))]
     pub(super) fn decode(reader: &mut ByteReader<'_>) -> Option<Self> {
         let operation = OperationId(u128::from_le_bytes(reader.array()?));
         let recorded_at = reader.i64()?;
