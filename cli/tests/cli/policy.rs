@@ -14,7 +14,7 @@ fn every_setting_and_limit_is_shown_with_its_origin() {
         "  require_exp         true  (default)\n",
         "  tenant_claim        tenant\n",
         "max_token_bytes     16384  (default)\n",
-        "65536  bytes in a token, at most",
+        "1048576  bytes in a token, at most",
         "2048  bits in an RSA modulus, at least",
     ] {
         assert!(shown.stdout.contains(part), "`{part}` is missing in\n{}", shown.stdout);
