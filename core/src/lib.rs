@@ -20,3 +20,8 @@ pub mod jose;
 pub mod crypto;
 
 pub mod verify;
+
+/// The Rust example of the README is compiled and run with the tests.
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+struct Readme;
