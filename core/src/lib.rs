@@ -19,6 +19,7 @@ pub mod jose;
 
 pub mod crypto;
 
+pub mod revocation;
 pub mod verify;
 
 /// The Rust example of the README is compiled and run with the tests.

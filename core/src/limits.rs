@@ -1,9 +1,13 @@
 //! Every cap of the library, each a named constant with its source. Operators may lower most of them in
 //! the policy; none can be switched off.
 
-/// Longest token that any policy may allow, in bytes: larger than any header line that nginx
-/// (`large_client_header_buffers`, 8 KiB by default) or Envoy (60 KiB by default) lets through.
-pub const MAX_TOKEN_BYTES: usize = 64 * 1024;
+/// Longest token that any policy may allow, in bytes: 1 MiB. Access tokens must fit into header lines (nginx
+/// allows 8 KiB by default, Envoy 60 KiB); status list tokens are as long as their list.
+pub const MAX_TOKEN_BYTES: usize = 1024 * 1024;
+
+/// Longest status list, in bytes after decompression: 16 MiB, 128 million tokens at one bit each. Far above
+/// what issuers publish (draft-ietf-oauth-status-list §12: lists of 100,000 to 100 million entries).
+pub const MAX_STATUS_LIST_BYTES: usize = 16 * 1024 * 1024;
 
 /// Longest token accepted unless the policy says otherwise, in bytes. Entra ID keeps tokens below 8 KiB by
 /// moving groups out of them; Keycloak tokens with many roles reach 10 KiB.

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use libtoken::codec::base64url;
 use libtoken::codec::json::{Kind, OwnedDocument, Value};
 use libtoken::jose::algorithm::{Algorithm, KeyType, Scheme};
-use libtoken::jose::header::Header;
+use libtoken::jose::header::Parameters;
 use libtoken::jose::numeric_date::NumericDate;
 use libtoken::limits::{MAX_JSON_BYTES, MAX_TOKEN_BYTES};
 
@@ -139,7 +139,7 @@ impl Inspection {
             offset += segment.len() + 1;
         }
         if !encrypted {
-            let header = inspection.header.as_ref().and_then(|h| Header::read(h.root()).err());
+            let header = inspection.header.as_ref().and_then(|h| Parameters::locate(h.root()).err());
             let wrong = inspection.claims.as_ref().map(|c| wrong_claims(c.root())).unwrap_or_default();
             inspection.problems.extend(header.map(|rejection| format!("the header: {rejection}")));
             inspection.problems.extend(wrong);

@@ -3,7 +3,7 @@
 //! Only `alg`, `kid` and `typ` are used. Keys and key locations in a token (`jwk`, `jku`, `x5u`, `x5c`) are
 //! never fetched and never trusted: they are not even read.
 
-use crate::codec::json::Value;
+use crate::codec::json::{Document, Value};
 use crate::error::{Code, Reason, Rejection};
 use crate::jose::algorithm::Algorithm;
 
@@ -18,23 +18,33 @@ pub struct Header<'a> {
     pub typ: Option<&'a str>,
 }
 
-impl<'a> Header<'a> {
-    /// Reads the header's members.
+/// Where the parameters that are used stand in a header. Belongs to one scanned document; plain data, so that
+/// it can be kept beside it.
+#[derive(Clone, Copy)]
+pub struct Parameters {
+    algorithm: Algorithm,
+    kid: Option<usize>,
+    typ: Option<usize>,
+}
+
+impl Parameters {
+    /// Finds the parameters among the members of the header, and checks all that must be checked.
     ///
     /// # Errors
     /// [`Code::MalformedHeader`] if it is no object or a member has the wrong type,
     /// [`Code::UnsupportedCritical`] for any `crit` and for `b64` (RFC 7797): no extension is understood,
     /// [`Code::CompressedToken`] for `zip`, [`Code::UnsupportedAlgorithm`] for an `alg` outside the table.
-    pub fn read(root: Value<'a>) -> Result<Header<'a>, Rejection> {
+    pub fn locate(header: Value<'_>) -> Result<Parameters, Rejection> {
         let malformed = |name, reason| Rejection::of(Code::MalformedHeader, name, reason);
-        let members = root.members().ok_or(Rejection::new(Code::MalformedHeader, Reason::WrongType))?;
+        let members = header.members().ok_or(Rejection::new(Code::MalformedHeader, Reason::WrongType))?;
         let (mut alg, mut kid, mut typ) = (None, None, None);
         let mut refused = None;
         for (name, value) in members {
+            let string = |name| value.as_str().ok_or(malformed(name, Reason::WrongType));
             match name {
-                "alg" => alg = Some(value.as_str().ok_or(malformed("alg", Reason::WrongType))?),
-                "kid" => kid = Some(value.as_str().ok_or(malformed("kid", Reason::WrongType))?),
-                "typ" => typ = Some(value.as_str().ok_or(malformed("typ", Reason::WrongType))?),
+                "alg" => alg = Some(string("alg")?),
+                "kid" => kid = string("kid").map(|_| Some(value.index()))?,
+                "typ" => typ = string("typ").map(|_| Some(value.index()))?,
                 "crit" => {
                     refused = Some(Rejection::of(Code::UnsupportedCritical, "crit", crit_reason(value)))
                 }
@@ -55,7 +65,16 @@ impl<'a> Header<'a> {
             "alg",
             Reason::CheckFailed,
         ))?;
-        Ok(Header { algorithm, kid, typ })
+        Ok(Parameters { algorithm, kid, typ })
+    }
+}
+
+impl<'a> Header<'a> {
+    /// The header in a document, where `parameters` were located in that same document.
+    #[must_use]
+    pub fn new(document: Document<'a>, parameters: Parameters) -> Header<'a> {
+        let string = |index: Option<usize>| Value::at_index(document, index?).as_str();
+        Header { algorithm: parameters.algorithm, kid: string(parameters.kid), typ: string(parameters.typ) }
     }
 }
 
@@ -91,18 +110,27 @@ pub fn same_media_type(a: &str, b: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::codec::json::OwnedDocument;
+    use crate::codec::json::Buffer;
+
+    fn scanned(json: &[u8]) -> Buffer {
+        let mut buffer = Buffer::with_capacity(json.len(), json.len());
+        buffer.room(json.len()).expect("room").copy_from_slice(json);
+        buffer.scan(json.len()).expect("JSON");
+        buffer
+    }
 
     fn code(json: &str) -> Option<(Code, Option<&'static str>, Reason)> {
-        let document = OwnedDocument::parse(json.as_bytes()).expect("JSON");
-        Header::read(document.root()).err().map(|r| (r.code, r.claim, r.reason))
+        Parameters::locate(scanned(json.as_bytes()).document().root())
+            .err()
+            .map(|r| (r.code, r.claim, r.reason))
     }
 
     #[test]
     fn the_three_members_are_read_and_keys_in_tokens_ignored() {
         let json = br#"{"typ":"at+jwt","alg":"Ed25519","kid":"a","jku":"https://evil.example","jwk":{},"x5c":[],"b64":true}"#;
-        let document = OwnedDocument::parse(json).expect("JSON");
-        let header = Header::read(document.root()).expect("header");
+        let buffer = scanned(json);
+        let parameters = Parameters::locate(buffer.document().root()).expect("header");
+        let header = Header::new(buffer.document(), parameters);
         assert_eq!(header.algorithm, Algorithm::EdDsa);
         assert_eq!((header.kid, header.typ), (Some("a"), Some("at+jwt")));
     }

@@ -183,6 +183,11 @@ impl KeySet {
         self.keys.iter().all(|k| k.state == KeyState::Tainted)
     }
 
+    /// The `kid`s of the keys, in their places.
+    pub(super) fn kids(&self) -> impl Iterator<Item = Option<&str>> {
+        self.keys.iter().map(|key| key.kid.as_deref())
+    }
+
     pub(super) fn report(&self) -> KeySetReport {
         let keys = self.keys.iter().map(|k| KeyReport {
             kid: k.kid.clone(),
@@ -193,7 +198,8 @@ impl KeySet {
         KeySetReport { keys: keys.collect(), skipped: self.skipped.clone() }
     }
 
-    /// Checks the signature with the keys that may verify such a token.
+    /// Checks the signature with the keys that may verify such a token, and returns the place of the one that
+    /// did.
     ///
     /// # Errors
     /// In this order: [`Code::UnknownKey`] if no key fits the `kid`, or more than `MAX_KEY_CANDIDATES` do;
@@ -206,16 +212,16 @@ impl KeySet {
         now: i64,
         message: &[u8],
         signature: &[u8],
-    ) -> Result<(), Rejection> {
+    ) -> Result<usize, Rejection> {
         let unknown = |reason| Err(Rejection::of(Code::UnknownKey, "kid", reason));
         let exact = kid.is_some() && self.keys.iter().any(|k| k.kid.as_deref() == kid);
-        let fits = |key: &&Key| match (kid, exact) {
+        let fits = |key: &Key| match (kid, exact) {
             (Some(_), true) => key.kid.as_deref() == kid,
             (Some(_), false) => key.kid.is_none(),
             (None, _) => true,
         };
         let (mut seen, mut allowed, mut tried) = (false, false, 0);
-        for key in self.keys.iter().filter(fits) {
+        for (place, key) in self.keys.iter().enumerate().filter(|(_, key)| fits(key)) {
             seen = true;
             if !key.algorithms.contains(algorithm) {
                 continue;
@@ -229,7 +235,7 @@ impl KeySet {
             }
             tried += 1;
             if key.verifier.verify(algorithm.scheme(), message, signature).is_ok() {
-                return Ok(());
+                return Ok(place);
             }
         }
         match (seen, allowed, tried) {

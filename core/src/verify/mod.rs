@@ -7,12 +7,17 @@ mod checks;
 mod key_set;
 mod policy;
 mod policy_json;
+mod revocation_json;
+mod revocations;
 mod scratch;
+mod status;
 mod verifier;
 
 pub use key_set::{KeyReport, KeySetReport, KeyState, SkippedKey};
 pub use policy::{
     AudienceRule, IssuerPolicy, KeySource, Policy, PolicyError, PolicyProblem, Profile, RequiredClaim,
 };
+pub use revocations::{Introspected, RevocationPolicy, RevocationState};
 pub use scratch::Scratch;
+pub use status::StatusTokenError;
 pub use verifier::{KeyUpdateError, Request, Verified, Verifier};

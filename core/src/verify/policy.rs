@@ -5,6 +5,7 @@
 
 use core::fmt;
 
+use super::revocations::RevocationPolicy;
 use crate::codec::pointer::ClaimPath;
 use crate::jose::algorithm::Algorithms;
 use crate::jose::jwk::{KeyProblem, KeySetError};
@@ -12,6 +13,8 @@ use crate::limits::{
     DEFAULT_LEEWAY_SECONDS, DEFAULT_MAX_TOKEN_BYTES, MAX_ISSUERS, MAX_LEEWAY_SECONDS, MAX_POLICY_LIST,
     MAX_TOKEN_AGE_SECONDS, MAX_TOKEN_BYTES,
 };
+use crate::revocation::FingerprintKey;
+use crate::revocation::scope::{ScopeError, ScopeSet};
 
 /// A checked policy.
 #[derive(Clone, Debug)]
@@ -19,6 +22,7 @@ pub struct Policy {
     max_token_bytes: usize,
     /// In the order of their names, for the search by `iss`.
     issuers: Vec<IssuerPolicy>,
+    revocation: Option<RevocationPolicy>,
 }
 
 /// What the tokens of one issuer must look like.
@@ -45,6 +49,9 @@ pub struct IssuerPolicy {
     pub max_age_seconds: Option<u32>,
     /// Claims that must be there.
     pub required_claims: Vec<RequiredClaim>,
+    /// Status lists (draft-ietf-oauth-status-list) that this issuer's tokens may refer to, by their exact
+    /// URIs. A token with a reference to another list is refused; one without a reference passes.
+    pub status_lists: Vec<String>,
     /// The claim that names the token's tenant, compared with the request's tenant where that is given.
     pub tenant_claim: Option<ClaimPath>,
     /// Where the host gets this issuer's keys.
@@ -69,6 +76,12 @@ pub enum Profile {
     /// An OAuth 2.0 access token (RFC 9068): `typ` is `at+jwt`, and `iss`, `exp`, `aud`, `sub`, `client_id`,
     /// `iat` and `jti` are required (§2.2, §4).
     AccessToken,
+    /// A logout token (OpenID Connect Back-Channel Logout 1.0 §2.4): `typ` is `logout+jwt`, and `aud`, `iat`,
+    /// `exp`, `jti` and `events` are required. To be translated by `revocation::inputs::logout_token`.
+    LogoutToken,
+    /// A security event token (RFC 8417, SSF 1.0): `typ` is `secevent+jwt`, and `iat`, `jti` and `events` are
+    /// required, `exp` is not. To be translated by `revocation::inputs::security_event`.
+    SecurityEvent,
 }
 
 /// A claim that must be there, with any value except null.
@@ -148,6 +161,8 @@ pub enum PolicyProblem {
     NoUsableKey(Option<KeyProblem>),
     /// The URL does not begin with `https://`.
     NotHttps,
+    /// The revocation scopes do not fit together.
+    Scopes(ScopeError),
 }
 
 impl IssuerPolicy {
@@ -165,6 +180,7 @@ impl IssuerPolicy {
             require_exp: true,
             max_age_seconds: None,
             required_claims: Vec::new(),
+            status_lists: Vec::new(),
             tenant_claim: None,
             keys: KeySource::default(),
         }
@@ -197,6 +213,7 @@ impl IssuerPolicy {
             return fail("algorithms", PolicyProblem::Empty);
         }
         check_list(&self.types, &format!("{at}/types"))?;
+        check_list(&self.status_lists, &format!("{at}/status_lists"))?;
         if self.leeway_seconds > MAX_LEEWAY_SECONDS {
             let max = u64::from(MAX_LEEWAY_SECONDS);
             return fail("leeway_seconds", PolicyProblem::OutOfRange { min: 0, max });
@@ -230,6 +247,8 @@ impl Profile {
         match self {
             Profile::Jwt => &["JWT", "at+jwt"],
             Profile::AccessToken => &["at+jwt"],
+            Profile::LogoutToken => &["logout+jwt"],
+            Profile::SecurityEvent => &["secevent+jwt"],
         }
     }
 
@@ -238,7 +257,16 @@ impl Profile {
     pub const fn allows_missing_type(self) -> bool {
         match self {
             Profile::Jwt => true,
-            Profile::AccessToken => false,
+            Profile::AccessToken | Profile::LogoutToken | Profile::SecurityEvent => false,
+        }
+    }
+
+    /// Whether `exp` must be there unless the policy says otherwise.
+    #[must_use]
+    pub const fn requires_exp(self) -> bool {
+        match self {
+            Profile::Jwt | Profile::AccessToken | Profile::LogoutToken => true,
+            Profile::SecurityEvent => false,
         }
     }
 
@@ -248,7 +276,19 @@ impl Profile {
         match self {
             Profile::Jwt => &[],
             Profile::AccessToken => &["exp", "aud", "sub", "client_id", "iat", "jti"],
+            Profile::LogoutToken => &["exp", "aud", "iat", "jti", "events"],
+            Profile::SecurityEvent => &["iat", "jti", "events"],
         }
+    }
+
+    /// Every profile.
+    pub const ALL: [Profile; 4] =
+        [Profile::Jwt, Profile::AccessToken, Profile::LogoutToken, Profile::SecurityEvent];
+
+    /// The profile with this name in a policy file.
+    #[must_use]
+    pub fn from_name(name: &str) -> Option<Profile> {
+        Profile::ALL.into_iter().find(|profile| profile.name() == name)
     }
 
     /// The name in a policy file.
@@ -257,6 +297,8 @@ impl Profile {
         match self {
             Profile::Jwt => "jwt",
             Profile::AccessToken => "rfc9068",
+            Profile::LogoutToken => "logout_token",
+            Profile::SecurityEvent => "security_event",
         }
     }
 }
@@ -296,7 +338,31 @@ impl Policy {
             }
         }
         issuers.sort_by(|a, b| a.issuer.cmp(&b.issuer));
-        Ok(Policy { max_token_bytes, issuers })
+        Ok(Policy { max_token_bytes, issuers, revocation: None })
+    }
+
+    /// The same policy with revocation.
+    ///
+    /// # Errors
+    /// [`PolicyProblem::Scopes`] if the scopes do not fit together, [`PolicyProblem::Empty`] if there are none.
+    pub fn with_revocation(mut self, revocation: RevocationPolicy) -> Result<Policy, PolicyError> {
+        let fail = |problem| Err(PolicyError { at: "/revocation/scopes".to_owned(), problem });
+        if revocation.scopes.is_empty() {
+            return fail(PolicyProblem::Empty);
+        }
+        // The key plays no part in whether scopes fit together; the real one comes with the state.
+        let any_key = FingerprintKey::SipHash13([0; 16]);
+        if let Err(error) = ScopeSet::new(any_key, revocation.scopes.clone()) {
+            return fail(PolicyProblem::Scopes(error));
+        }
+        self.revocation = Some(revocation);
+        Ok(self)
+    }
+
+    /// What the policy says about revocation; `None`: nothing can be revoked.
+    #[must_use]
+    pub fn revocation(&self) -> Option<&RevocationPolicy> {
+        self.revocation.as_ref()
     }
 
     /// Longest accepted token, in bytes.
@@ -348,6 +414,7 @@ impl fmt::Display for PolicyError {
             }
             PolicyProblem::NoUsableKey(None) => f.write_str("the key set is empty"),
             PolicyProblem::NotHttps => f.write_str("must begin with https://"),
+            PolicyProblem::Scopes(error) => write!(f, "{error}"),
         }
     }
 }

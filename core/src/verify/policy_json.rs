@@ -8,6 +8,7 @@ use core::fmt::Write;
 use super::policy::{
     AudienceRule, IssuerPolicy, KeySource, Policy, PolicyError, PolicyProblem, Profile, RequiredClaim,
 };
+use super::revocation_json;
 use crate::codec::json::{Kind, OwnedDocument, Value};
 use crate::codec::pointer::ClaimPath;
 use crate::jose::algorithm::{Algorithm, Algorithms};
@@ -23,17 +24,22 @@ impl Policy {
         let document = OwnedDocument::parse(json)
             .map_err(|e| PolicyError { at: String::new(), problem: PolicyProblem::Json(e) })?;
         let root = Place { at: String::new(), value: document.root() };
-        let (mut issuers, mut max_token_bytes) = (None, DEFAULT_MAX_TOKEN_BYTES);
-        for (name, field) in root.fields(&["issuers", "max_token_bytes"])? {
+        let (mut issuers, mut max_token_bytes, mut revocation) = (None, DEFAULT_MAX_TOKEN_BYTES, None);
+        for (name, field) in root.fields(POLICY_FIELDS)? {
             match name {
                 "issuers" => {
                     issuers = Some(field.items()?.iter().map(issuer).collect::<Result<Vec<_>, _>>()?);
                 }
-                _ => max_token_bytes = field.integer(1, MAX_TOKEN_BYTES as u64)?,
+                "max_token_bytes" => max_token_bytes = field.integer(1, MAX_TOKEN_BYTES as u64)?,
+                _ => revocation = Some(revocation_json::read(&field)?),
             }
         }
         let issuers = issuers.ok_or_else(|| root.error(PolicyProblem::MissingField("issuers")))?;
-        Policy::with_max_token_bytes(issuers, max_token_bytes)
+        let policy = Policy::with_max_token_bytes(issuers, max_token_bytes)?;
+        match revocation {
+            Some(revocation) => policy.with_revocation(revocation),
+            None => Ok(policy),
+        }
     }
 
     /// Writes the policy as a policy file with every field, defaults included. Keys are named by their
@@ -53,7 +59,11 @@ impl Policy {
             issuer.write(out)?;
             writeln!(out, "{comma}")?;
         }
-        out.write_str("  ]\n}\n")
+        out.write_str("  ]")?;
+        if let Some(revocation) = self.revocation() {
+            write!(out, ",\n  \"revocation\": {}", revocation_json::write(revocation))?;
+        }
+        out.write_str("\n}\n")
     }
 }
 
@@ -77,6 +87,7 @@ impl IssuerPolicy {
             fields.push(("max_age_seconds", age.to_string()));
         }
         fields.push(("required_claims", quoted_list(self.required_claims.iter().map(|c| c.0.text()))));
+        fields.push(("status_lists", quoted_list(&self.status_lists)));
         if let Some(path) = &self.tenant_claim {
             fields.push(("tenant_claim", quoted(path.text())));
         }
@@ -96,18 +107,21 @@ impl IssuerPolicy {
 }
 
 /// A value of the policy and the JSON pointer that leads to it.
-struct Place<'a> {
+pub(super) struct Place<'a> {
     at: String,
-    value: Value<'a>,
+    pub(super) value: Value<'a>,
 }
 
 impl<'a> Place<'a> {
-    fn error(&self, problem: PolicyProblem) -> PolicyError {
+    pub(super) fn error(&self, problem: PolicyProblem) -> PolicyError {
         PolicyError { at: self.at.clone(), problem }
     }
 
     /// The members of an object; each must be in `known`, or `$schema` or `$comment`.
-    fn fields(&self, known: &'static [&'static str]) -> Result<Vec<(&'static str, Place<'a>)>, PolicyError> {
+    pub(super) fn fields(
+        &self,
+        known: &'static [&'static str],
+    ) -> Result<Vec<(&'static str, Place<'a>)>, PolicyError> {
         let members =
             self.value.members().ok_or_else(|| self.error(PolicyProblem::WrongType("an object")))?;
         let mut fields = Vec::new();
@@ -124,7 +138,7 @@ impl<'a> Place<'a> {
         Ok(fields)
     }
 
-    fn items(&self) -> Result<Vec<Place<'a>>, PolicyError> {
+    pub(super) fn items(&self) -> Result<Vec<Place<'a>>, PolicyError> {
         let items = self.value.items().ok_or_else(|| self.error(PolicyProblem::WrongType("an array")))?;
         Ok(items
             .enumerate()
@@ -132,20 +146,20 @@ impl<'a> Place<'a> {
             .collect())
     }
 
-    fn text(&self) -> Result<&'a str, PolicyError> {
+    pub(super) fn text(&self) -> Result<&'a str, PolicyError> {
         let text = self.value.as_str().ok_or_else(|| self.error(PolicyProblem::WrongType("a string")))?;
         if text.is_empty() { Err(self.error(PolicyProblem::Empty)) } else { Ok(text) }
     }
 
-    fn texts(&self) -> Result<Vec<String>, PolicyError> {
+    pub(super) fn texts(&self) -> Result<Vec<String>, PolicyError> {
         self.items()?.iter().map(|item| item.text().map(str::to_owned)).collect()
     }
 
-    fn flag(&self) -> Result<bool, PolicyError> {
+    pub(super) fn flag(&self) -> Result<bool, PolicyError> {
         self.value.as_bool().ok_or_else(|| self.error(PolicyProblem::WrongType("true or false")))
     }
 
-    fn integer<T: TryFrom<u64>>(&self, min: u64, max: u64) -> Result<T, PolicyError> {
+    pub(super) fn integer<T: TryFrom<u64>>(&self, min: u64, max: u64) -> Result<T, PolicyError> {
         let out_of_range = || self.error(PolicyProblem::OutOfRange { min, max });
         if self.value.kind() != Kind::Integer {
             return Err(self.error(PolicyProblem::WrongType("a whole number")));
@@ -154,14 +168,16 @@ impl<'a> Place<'a> {
         T::try_from(number).map_err(|_| out_of_range())
     }
 
-    fn claim_path(&self) -> Result<ClaimPath, PolicyError> {
+    pub(super) fn claim_path(&self) -> Result<ClaimPath, PolicyError> {
         ClaimPath::new(self.text()?).map_err(|e| self.error(PolicyProblem::ClaimPath(e)))
     }
 
-    fn unknown_value(&self, value: &str, known: &'static str) -> PolicyError {
+    pub(super) fn unknown_value(&self, value: &str, known: &'static str) -> PolicyError {
         self.error(PolicyProblem::UnknownValue { value: value.to_owned(), known })
     }
 }
+
+const POLICY_FIELDS: &[&str] = &["issuers", "max_token_bytes", "revocation"];
 
 const ISSUER_FIELDS: &[&str] = &[
     "issuer",
@@ -175,6 +191,7 @@ const ISSUER_FIELDS: &[&str] = &[
     "require_exp",
     "max_age_seconds",
     "required_claims",
+    "status_lists",
     "tenant_claim",
     "jwks",
     "jwks_file",
@@ -183,7 +200,7 @@ const ISSUER_FIELDS: &[&str] = &[
 
 fn issuer(place: &Place<'_>) -> Result<IssuerPolicy, PolicyError> {
     let mut policy = IssuerPolicy::new("", AudienceRule::Unchecked);
-    let (mut audiences, mut unchecked) = (None, false);
+    let (mut audiences, mut unchecked, mut require_exp) = (None, false, None);
     for (name, field) in place.fields(ISSUER_FIELDS)? {
         match name {
             "issuer" => policy.issuer = field.text()?.to_owned(),
@@ -197,16 +214,14 @@ fn issuer(place: &Place<'_>) -> Result<IssuerPolicy, PolicyError> {
             }
             "algorithms" => policy.algorithms = Some(algorithms(&field)?),
             "profile" => {
-                policy.profile = match field.text()? {
-                    "jwt" => Profile::Jwt,
-                    "rfc9068" => Profile::AccessToken,
-                    other => return Err(field.unknown_value(other, "jwt, rfc9068")),
-                };
+                let name = field.text()?;
+                let known = "jwt, rfc9068, logout_token, security_event";
+                policy.profile = Profile::from_name(name).ok_or_else(|| field.unknown_value(name, known))?;
             }
             "types" => policy.types = field.texts()?,
             "allow_missing_type" => policy.allow_missing_type = Some(field.flag()?),
             "leeway_seconds" => policy.leeway_seconds = field.integer(0, u64::from(MAX_LEEWAY_SECONDS))?,
-            "require_exp" => policy.require_exp = field.flag()?,
+            "require_exp" => require_exp = Some(field.flag()?),
             "max_age_seconds" => {
                 policy.max_age_seconds = Some(field.integer(1, u64::from(MAX_TOKEN_AGE_SECONDS))?);
             }
@@ -217,6 +232,7 @@ fn issuer(place: &Place<'_>) -> Result<IssuerPolicy, PolicyError> {
                     .map(|item| item.claim_path().map(RequiredClaim))
                     .collect::<Result<_, _>>()?;
             }
+            "status_lists" => policy.status_lists = field.texts()?,
             "tenant_claim" => policy.tenant_claim = Some(field.claim_path()?),
             source => {
                 if policy.keys != KeySource::Host {
@@ -227,6 +243,7 @@ fn issuer(place: &Place<'_>) -> Result<IssuerPolicy, PolicyError> {
             }
         }
     }
+    policy.require_exp = require_exp.unwrap_or(policy.profile.requires_exp());
     if policy.issuer.is_empty() {
         return Err(place.error(PolicyProblem::MissingField("issuer")));
     }
@@ -296,13 +313,13 @@ fn edit_distance(a: &str, b: &str) -> usize {
     row.last().copied().unwrap_or(0)
 }
 
-fn quoted(text: &str) -> String {
+pub(super) fn quoted(text: &str) -> String {
     let mut out = String::new();
     let _ = crate::codec::json::write_string(text, &mut out);
     out
 }
 
-fn quoted_list(list: impl IntoIterator<Item = impl AsRef<str>>) -> String {
+pub(super) fn quoted_list(list: impl IntoIterator<Item = impl AsRef<str>>) -> String {
     let items: Vec<String> = list.into_iter().map(|text| quoted(text.as_ref())).collect();
     format!("[{}]", items.join(", "))
 }
@@ -330,7 +347,7 @@ fn without_secrets(json: &str) -> String {
 mod tests {
     use super::*;
 
-    fn error(json: &str) -> String {
+    pub(super) fn error(json: &str) -> String {
         Policy::from_json(json.as_bytes()).expect_err("refused").to_string()
     }
 
@@ -351,7 +368,7 @@ mod tests {
         let json = r#"{"$schema":"x","max_token_bytes":1000,"issuers":[{"$comment":"c","issuer":"i","audiences":["a","b"],
             "algorithms":["RS256","Ed25519"],"profile":"rfc9068","types":["custom+jwt"],"allow_missing_type":true,
             "leeway_seconds":0,"require_exp":true,"max_age_seconds":60,"required_claims":["sid","/a/b"],
-            "tenant_claim":"/org/tenant","jwks_file":"keys.json"},
+            "status_lists":["https://i/status/1"],"tenant_claim":"/org/tenant","jwks_file":"keys.json"},
             {"issuer":"h","audience_check":"none","require_exp":false,"jwks_uri":"https://h/jwks"}]}"#;
         let policy = Policy::from_json(json.as_bytes()).expect("policy");
         assert_eq!(policy.find("i"), Some(1));
@@ -420,7 +437,7 @@ mod tests {
             ),
             (
                 r#"{"issuers":[{"issuer":"i","audiences":["a"],"profile":"oidc"}]}"#,
-                "/issuers/0/profile: `oidc` is not known here; use one of jwt, rfc9068",
+                "/issuers/0/profile: `oidc` is not known here; use one of jwt, rfc9068, logout_token, security_event",
             ),
             (
                 r#"{"issuers":[{"issuer":"i","audiences":["a"],"profile":"rfc9068","require_exp":false}]}"#,
@@ -452,7 +469,7 @@ mod tests {
             ),
             (
                 r#"{"max_token_bytes":0,"issuers":[{"issuer":"i","audiences":["a"]}]}"#,
-                "/max_token_bytes: must be between 1 and 65536",
+                "/max_token_bytes: must be between 1 and 1048576",
             ),
         ] {
             assert_eq!(error(json), expected, "{json}");

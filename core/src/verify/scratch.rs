@@ -1,10 +1,10 @@
 //! The memory of one verification: allocated once, reused for every token, owned by one thread at a time.
 
 use crate::codec::base64url;
-use crate::codec::json::{Document, JsonError, PADDING, Tape};
+use crate::codec::json::{Buffer, JsonError};
 use crate::error::{Code, Reason, Rejection};
 use crate::jose::claims::{Claims, Registered};
-use crate::jose::header::Header;
+use crate::jose::header::{Header, Parameters};
 use crate::limits::{MAX_CLAIM_NODES, MAX_HEADER_BYTES, MAX_SIGNATURE_BYTES, MAX_TOKEN_BYTES};
 
 /// Buffers for decoding one token, and a small cache of headers.
@@ -17,19 +17,17 @@ pub struct Scratch {
     headers: [HeaderSlot; HEADER_SLOTS],
     /// Which slot the next new header goes into.
     next_header: usize,
-    payload: Box<[u8]>,
-    payload_len: usize,
-    claims: Tape,
+    payload: Buffer,
     signature: Box<[u8]>,
 }
 
-/// One decoded header. Header parameters are found again in it by their indexes.
+/// One decoded header.
 struct HeaderSlot {
     encoded: Box<[u8]>,
     encoded_len: usize,
-    decoded: Box<[u8]>,
-    decoded_len: usize,
-    tape: Tape,
+    decoded: Buffer,
+    /// `None` as long as the slot is empty.
+    parameters: Option<Parameters>,
 }
 
 /// Slot 0 takes headers of any size and is overwritten by each; the others keep small ones.
@@ -54,9 +52,10 @@ impl Scratch {
             max_token_bytes,
             headers,
             next_header: 1,
-            payload: vec![0; base64url::buffer_len(max_token_bytes) + PADDING].into(),
-            payload_len: 0,
-            claims: Tape::with_capacity(MAX_CLAIM_NODES.min(max_token_bytes)),
+            payload: Buffer::with_capacity(
+                base64url::buffer_len(max_token_bytes),
+                MAX_CLAIM_NODES.min(max_token_bytes),
+            ),
             signature: vec![0; base64url::buffer_len(base64url::encoded_len(MAX_SIGNATURE_BYTES))].into(),
         }
     }
@@ -80,7 +79,6 @@ impl Scratch {
         // Decoded into slot 0 first, so that a refused header never pushes out a good one.
         let Some((first, kept)) = self.headers.split_first_mut() else { return Err(internal()) };
         first.load(encoded)?;
-        first.header()?;
         if encoded.len() > MAX_KEPT_HEADER_BYTES {
             return Ok(0);
         }
@@ -98,29 +96,22 @@ impl Scratch {
 
     /// Decodes and scans the payload.
     pub(super) fn load_claims(&mut self, encoded: &[u8]) -> Result<Registered, Rejection> {
-        self.payload_len = 0;
-        self.claims.clear();
-        self.payload_len =
-            decode_json(encoded, &mut self.payload, &mut self.claims).map_err(|e| match e {
-                None => Rejection::of(Code::InvalidEncoding, "payload", Reason::Syntax),
-                Some(JsonError::DuplicateMember) => {
-                    Rejection::of(Code::DuplicateMember, "payload", Reason::CheckFailed)
-                }
-                Some(JsonError::TooLarge) => Rejection::new(Code::MalformedClaims, Reason::OutOfRange),
-                Some(JsonError::Syntax { .. } | JsonError::Text) => {
-                    Rejection::new(Code::MalformedClaims, Reason::Syntax)
-                }
-            })?;
-        Registered::locate(self.document()?)
+        decode_json(encoded, &mut self.payload).map_err(|e| match e {
+            None => Rejection::of(Code::InvalidEncoding, "payload", Reason::Syntax),
+            Some(JsonError::DuplicateMember) => {
+                Rejection::of(Code::DuplicateMember, "payload", Reason::CheckFailed)
+            }
+            Some(JsonError::TooLarge) => Rejection::new(Code::MalformedClaims, Reason::OutOfRange),
+            Some(JsonError::Syntax { .. } | JsonError::Text) => {
+                Rejection::new(Code::MalformedClaims, Reason::Syntax)
+            }
+        })?;
+        Registered::locate(self.payload.document())
     }
 
     /// The claims that [`Scratch::load_claims`] has found.
-    pub(super) fn claims(&self, registered: Registered) -> Result<Claims<'_>, Rejection> {
-        Ok(Claims::new(self.document()?, registered))
-    }
-
-    fn document(&self) -> Result<Document<'_>, Rejection> {
-        Document::new(&self.payload, self.payload_len, &self.claims).ok_or(internal())
+    pub(super) fn claims(&self, registered: Registered) -> Claims<'_> {
+        Claims::new(self.payload.document(), registered)
     }
 
     /// Decodes the signature.
@@ -151,9 +142,8 @@ impl HeaderSlot {
         HeaderSlot {
             encoded: vec![0; encoded_len].into(),
             encoded_len: 0,
-            decoded: vec![0; base64url::buffer_len(encoded_len) + PADDING].into(),
-            decoded_len: 0,
-            tape: Tape::with_capacity(MAX_HEADER_NODES),
+            decoded: Buffer::with_capacity(base64url::buffer_len(encoded_len), MAX_HEADER_NODES),
+            parameters: None,
         }
     }
 
@@ -163,7 +153,8 @@ impl HeaderSlot {
 
     fn load(&mut self, encoded: &[u8]) -> Result<(), Rejection> {
         self.encoded_len = 0;
-        self.decoded_len = decode_json(encoded, &mut self.decoded, &mut self.tape).map_err(|e| match e {
+        self.parameters = None;
+        decode_json(encoded, &mut self.decoded).map_err(|e| match e {
             None => Rejection::of(Code::InvalidEncoding, "header", Reason::Syntax),
             Some(JsonError::DuplicateMember) => {
                 Rejection::of(Code::DuplicateMember, "header", Reason::CheckFailed)
@@ -173,6 +164,7 @@ impl HeaderSlot {
                 Rejection::new(Code::MalformedHeader, Reason::Syntax)
             }
         })?;
+        self.parameters = Some(Parameters::locate(self.decoded.document().root())?);
         if let Some(copy) = self.encoded.get_mut(..encoded.len()) {
             copy.copy_from_slice(encoded);
             self.encoded_len = encoded.len();
@@ -181,18 +173,16 @@ impl HeaderSlot {
     }
 
     fn header(&self) -> Result<Header<'_>, Rejection> {
-        let document = Document::new(&self.decoded, self.decoded_len, &self.tape).ok_or(internal())?;
-        Header::read(document.root())
+        let parameters = self.parameters.ok_or(internal())?;
+        Ok(Header::new(self.decoded.document(), parameters))
     }
 }
 
 /// Decodes base64url JSON into `buffer` and scans it; `None` as the error stands for the encoding.
-fn decode_json(encoded: &[u8], buffer: &mut [u8], tape: &mut Tape) -> Result<usize, Option<JsonError>> {
-    let len = base64url::decode(encoded, buffer).map_err(|_| None)?;
-    // The scanner reads past the end and relies on finding zeros there.
-    buffer.get_mut(len..len + PADDING).ok_or(Some(JsonError::TooLarge))?.fill(0);
-    tape.scan(buffer, len).map_err(Some)?;
-    Ok(len)
+fn decode_json(encoded: &[u8], buffer: &mut Buffer) -> Result<(), Option<JsonError>> {
+    let room = buffer.room(base64url::buffer_len(encoded.len())).ok_or(Some(JsonError::TooLarge))?;
+    let len = base64url::decode(encoded, room).map_err(|_| None)?;
+    buffer.scan(len).map_err(Some)
 }
 
 /// A state that the code above never produces; refusing is the only safe answer to it.

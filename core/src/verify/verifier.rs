@@ -11,20 +11,31 @@ use arc_swap::ArcSwap;
 use super::checks;
 use super::key_set::{self, KeyRules, KeySet, KeySetReport, KeyState};
 use super::policy::{IssuerPolicy, KeySource, Policy};
+use super::revocations::{Introspected, RevocationState, Revocations};
 use super::scratch::Scratch;
+use super::status::{self, LoadedList, LoadedLists, StatusTokenError};
 use crate::crypto::Backends;
 use crate::error::{Code, Reason, Rejection};
 use crate::jose::claims::Claims;
 use crate::jose::compact::Compact;
 use crate::jose::header::Header;
 use crate::jose::jwk::{self, KeySetError};
+use crate::revocation::{Fingerprint, Freshness};
 
 /// Verifies tokens against a policy and its issuers' keys. Shared by any number of threads.
 pub struct Verifier {
     state: ArcSwap<State>,
-    /// Held by whoever builds the next state, so that no change is lost to another.
-    writer: Mutex<()>,
+    /// Held by whoever builds the next state, so that no change is lost to another. Holds what is not part of
+    /// the state, but needed to build the next one.
+    writer: Mutex<Attached>,
     backends: Backends,
+}
+
+/// What the host has attached.
+#[derive(Default)]
+struct Attached {
+    revocations: Option<RevocationState>,
+    lists: LoadedLists,
 }
 
 /// What one request expects of its token, beyond the policy.
@@ -35,6 +46,8 @@ pub struct Request<'r> {
     pub audience: Option<&'r str>,
     /// The tenant that the request addresses; the token's tenant claim must equal it.
     pub tenant: Option<&'r str>,
+    /// Whether the issuer was asked about this token already.
+    pub introspected: Introspected,
 }
 
 /// An accepted token. Borrows from the [`Scratch`] of its verification.
@@ -42,6 +55,7 @@ pub struct Request<'r> {
 pub struct Verified<'a> {
     header: Header<'a>,
     claims: Claims<'a>,
+    freshness: Freshness,
 }
 
 /// Why keys or a policy were not changed. The state from before is kept.
@@ -60,8 +74,18 @@ pub enum KeyUpdateError {
 
 struct State {
     policy: Policy,
-    /// The keys of each issuer, in the order of the policy's issuers.
-    keys: Vec<Arc<KeySet>>,
+    /// In the order of the policy's issuers.
+    keys: Vec<IssuerKeys>,
+    revocations: Option<Revocations>,
+}
+
+/// The keys of one issuer.
+struct IssuerKeys {
+    set: Arc<KeySet>,
+    /// By the place of a key in the set: its fingerprint, if keys can be revoked.
+    fingerprints: Vec<Option<Fingerprint>>,
+    /// The status lists that the policy names, in its order, where they are loaded.
+    lists: Vec<Option<Arc<LoadedList>>>,
 }
 
 impl Verifier {
@@ -75,8 +99,9 @@ impl Verifier {
     /// The same with a choice of signature backends.
     #[must_use]
     pub fn with_backends(policy: Policy, backends: Backends) -> Verifier {
-        let state = State::new(policy, None, backends);
-        Verifier { state: ArcSwap::from_pointee(state), writer: Mutex::new(()), backends }
+        let keys = State::keys_for(&policy, None, backends);
+        let state = State::new(policy, keys, &Attached::default());
+        Verifier { state: ArcSwap::from_pointee(state), writer: Mutex::default(), backends }
     }
 
     /// Scratch memory that fits the largest token of the present policy.
@@ -111,7 +136,7 @@ impl Verifier {
             [_] => (0, None),
             _ => {
                 let registered = scratch.load_claims(compact.payload)?;
-                let named = scratch.claims(registered)?.issuer();
+                let named = scratch.claims(registered).issuer();
                 let named = named.ok_or(Rejection::of(Code::MissingClaim, "iss", Reason::Missing))?;
                 let issuer = state.policy.find(named);
                 (
@@ -121,20 +146,29 @@ impl Verifier {
             }
         };
         let (policy, keys) = state.issuer(issuer)?;
-        {
+        let key = {
             let header = scratch.header(slot)?;
             let signature = scratch.signature(signature_len);
-            keys.verify(header.kid, header.algorithm, now, compact.signing_input, signature)?;
-        }
+            keys.set.verify(header.kid, header.algorithm, now, compact.signing_input, signature)?
+        };
         let registered = match located {
             Some(registered) => registered,
             None => scratch.load_claims(compact.payload)?,
         };
         let scratch = &*scratch;
         let header = scratch.header(slot)?;
-        let claims = scratch.claims(registered)?;
+        let claims = scratch.claims(registered);
         checks::check(policy, request, header, claims, now)?;
-        Ok(Verified { header, claims })
+        let freshness = match &state.revocations {
+            Some(revocations) => {
+                let key = keys.fingerprints.get(key).copied().flatten();
+                revocations.check(issuer, claims, key, request.introspected, now)?
+            }
+            None => Freshness::Fresh,
+        };
+        let doubt = state.policy.revocation().map(|r| r.doubt).unwrap_or_default();
+        status::check(policy, &keys.lists, &doubt, claims, request.introspected, now)?;
+        Ok(Verified { header, claims, freshness })
     }
 
     /// Replaces the keys of `issuer` by those of a JWK Set that a host fetched, read from a URL or another
@@ -183,12 +217,60 @@ impl Verifier {
         self.change(issuer, |_, old| old.with_state(kid, state).ok_or(KeyUpdateError::UnknownKey))
     }
 
+    /// Attaches revocation state for the scopes that the policy names, in place of what was attached before.
+    /// Until this is called, a policy with scopes finds its state stale.
+    pub fn attach_revocations(&self, revocations: RevocationState) {
+        let mut attached = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
+        attached.revocations = Some(revocations);
+        let old = self.state.load_full();
+        let keys = old.keys.iter().map(|keys| Arc::clone(&keys.set)).collect();
+        self.state.store(Arc::new(State::new(old.policy.clone(), keys, &attached)));
+    }
+
+    /// Takes over a status list token (draft-ietf-oauth-status-list) that the host fetched from `uri`, one of
+    /// the lists that the issuer's policy names, at `now` (seconds since the Unix epoch). It must be signed
+    /// with a key of `issuer`, and be no older than the list in use. A verification that starts after the
+    /// return asks the new list.
+    ///
+    /// # Errors
+    /// [`StatusTokenError`]; the list from before is kept.
+    pub fn load_status_list(
+        &self,
+        issuer: &str,
+        uri: &str,
+        token: &[u8],
+        now: i64,
+    ) -> Result<(), StatusTokenError> {
+        let mut attached = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
+        let old = self.state.load_full();
+        let place = old.policy.find(issuer).ok_or(StatusTokenError::NotAllowed)?;
+        let (policy, keys) = old.issuer(place).map_err(StatusTokenError::Rejected)?;
+        if !policy.status_lists.iter().any(|known| known == uri) {
+            return Err(StatusTokenError::NotAllowed);
+        }
+        let mut scratch = Scratch::for_tokens_up_to(token.len());
+        let list = {
+            let (header, claims) =
+                authentic(keys, token, now, &mut scratch).map_err(StatusTokenError::Rejected)?;
+            LoadedList::read(header, claims, policy, uri, now)?
+        };
+        let name = (issuer.to_owned(), uri.to_owned());
+        if attached.lists.get(&name).is_some_and(|known| list.is_older_than(known)) {
+            return Err(StatusTokenError::Older);
+        }
+        attached.lists.insert(name, Arc::new(list));
+        let keys = old.keys.iter().map(|keys| Arc::clone(&keys.set)).collect();
+        self.state.store(Arc::new(State::new(old.policy.clone(), keys, &attached)));
+        Ok(())
+    }
+
     /// Replaces the whole policy. The keys of an issuer that both policies have are kept, unless the new one
     /// brings its own inline.
     pub fn replace_policy(&self, policy: Policy) {
-        let _writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
+        let attached = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
         let old = self.state.load_full();
-        self.state.store(Arc::new(State::new(policy, Some(&old), self.backends)));
+        let keys = State::keys_for(&policy, Some(&old), self.backends);
+        self.state.store(Arc::new(State::new(policy, keys, &attached)));
     }
 
     /// The keys of `issuer`, used and skipped.
@@ -198,7 +280,7 @@ impl Verifier {
     pub fn keys(&self, issuer: &str) -> Result<KeySetReport, KeyUpdateError> {
         let state = self.state.load();
         let place = state.policy.find(issuer).ok_or(KeyUpdateError::UnknownIssuer)?;
-        Ok(state.keys.get(place).map(|keys| keys.report()).unwrap_or_default())
+        Ok(state.keys.get(place).map(|keys| keys.set.report()).unwrap_or_default())
     }
 
     /// The present policy.
@@ -213,19 +295,19 @@ impl Verifier {
         build: impl FnOnce(&IssuerPolicy, &KeySet) -> Result<KeySet, KeyUpdateError>,
     ) -> Result<KeySetReport, KeyUpdateError> {
         // A poisoned lock means that another writer panicked before its swap: the state is whole.
-        let _writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
+        let attached = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
         let old = self.state.load_full();
         let place = old.policy.find(issuer).ok_or(KeyUpdateError::UnknownIssuer)?;
         let (Some(policy), Some(keys)) = (old.policy.issuers().get(place), old.keys.get(place)) else {
             return Err(KeyUpdateError::UnknownIssuer);
         };
-        let new = build(policy, keys)?;
+        let new = build(policy, &keys.set)?;
         let report = new.report();
-        let mut all = old.keys.clone();
+        let mut all: Vec<_> = old.keys.iter().map(|keys| Arc::clone(&keys.set)).collect();
         if let Some(slot) = all.get_mut(place) {
             *slot = Arc::new(new);
         }
-        self.state.store(Arc::new(State { policy: old.policy.clone(), keys: all }));
+        self.state.store(Arc::new(State::new(old.policy.clone(), all, &attached)));
         Ok(report)
     }
 }
@@ -240,7 +322,7 @@ impl<'r> Request<'r> {
     /// Nothing is expected beyond the policy.
     #[must_use]
     pub const fn new() -> Request<'r> {
-        Request { audience: None, tenant: None }
+        Request { audience: None, tenant: None, introspected: Introspected::No }
     }
 
     /// The token must also name this audience.
@@ -256,6 +338,13 @@ impl<'r> Request<'r> {
         self.tenant = Some(tenant);
         self
     }
+
+    /// What the issuer said about this token, after [`Code::IntrospectionRequired`].
+    #[must_use]
+    pub const fn introspected(mut self, introspected: Introspected) -> Request<'r> {
+        self.introspected = introspected;
+        self
+    }
 }
 
 impl<'a> Verified<'a> {
@@ -269,6 +358,13 @@ impl<'a> Verified<'a> {
     #[must_use]
     pub fn claims(&self) -> Claims<'a> {
         self.claims
+    }
+
+    /// Whether the revocation state was recent; [`Freshness::Stale`] if the token passed only because the
+    /// policy allows it or the issuer was asked.
+    #[must_use]
+    pub fn freshness(&self) -> Freshness {
+        self.freshness
     }
 }
 
@@ -295,12 +391,54 @@ impl core::fmt::Display for KeyUpdateError {
 
 impl core::error::Error for KeyUpdateError {}
 
+/// Header and claims of a token that a key of one issuer signed, without any rule of the policy.
+fn authentic<'s>(
+    keys: &IssuerKeys,
+    token: &[u8],
+    now: i64,
+    scratch: &'s mut Scratch,
+) -> Result<(Header<'s>, Claims<'s>), Rejection> {
+    if token.len() > scratch.max_token_bytes() {
+        return Err(Rejection::new(Code::TokenTooLarge, Reason::OutOfRange));
+    }
+    let compact = Compact::split(token)?;
+    let slot = scratch.load_header(compact.header)?;
+    let signature_len = scratch.load_signature(compact.signature)?;
+    let header = scratch.header(slot)?;
+    let signature = scratch.signature(signature_len);
+    keys.set.verify(header.kid, header.algorithm, now, compact.signing_input, signature)?;
+    let registered = scratch.load_claims(compact.payload)?;
+    let scratch = &*scratch;
+    Ok((scratch.header(slot)?, scratch.claims(registered)))
+}
+
 impl State {
-    fn new(policy: Policy, old: Option<&State>, backends: Backends) -> State {
+    fn new(policy: Policy, keys: Vec<Arc<KeySet>>, attached: &Attached) -> State {
+        // The policy checked its scopes; were they not to fit, an unbound state refuses as stale.
+        let revocations = Revocations::bind(&policy, attached.revocations.as_ref())
+            .or_else(|_| Revocations::bind(&policy, None))
+            .unwrap_or_default();
+        let with_fingerprints = |(place, set): (usize, Arc<KeySet>)| {
+            let fingerprint = |kid| revocations.as_ref()?.key_fingerprint(place, kid);
+            let lists = policy.issuers().get(place).map(|issuer| {
+                let list = |uri: &String| attached.lists.get(&(issuer.issuer.clone(), uri.clone())).cloned();
+                issuer.status_lists.iter().map(list).collect()
+            });
+            IssuerKeys {
+                fingerprints: set.kids().map(fingerprint).collect(),
+                set,
+                lists: lists.unwrap_or_default(),
+            }
+        };
+        State { keys: keys.into_iter().enumerate().map(with_fingerprints).collect(), policy, revocations }
+    }
+
+    /// The key sets for a policy: inline ones are built, others taken over from the state before.
+    fn keys_for(policy: &Policy, old: Option<&State>, backends: Backends) -> Vec<Arc<KeySet>> {
         let empty = KeySet::default();
         let keys = policy.issuers().iter().map(|issuer| {
             let known = old.and_then(|old| old.keys.get(old.policy.find(&issuer.issuer)?));
-            let known: &KeySet = known.map_or(&empty, |keys| keys);
+            let known: &KeySet = known.map_or(&empty, |keys| &keys.set);
             let rules = KeyRules { algorithms: issuer.algorithms, backends };
             Arc::new(match &issuer.keys {
                 KeySource::Inline(json) => {
@@ -311,10 +449,10 @@ impl State {
                 KeySource::Host | KeySource::File(_) | KeySource::Uri(_) => known.under(rules),
             })
         });
-        State { keys: keys.collect(), policy }
+        keys.collect()
     }
 
-    fn issuer(&self, place: usize) -> Result<(&IssuerPolicy, &KeySet), Rejection> {
+    fn issuer(&self, place: usize) -> Result<(&IssuerPolicy, &IssuerKeys), Rejection> {
         match (self.policy.issuers().get(place), self.keys.get(place)) {
             (Some(policy), Some(keys)) => Ok((policy, keys)),
             _ => Err(Rejection::new(Code::Internal, Reason::CheckFailed)),

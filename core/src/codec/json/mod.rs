@@ -1,14 +1,17 @@
 //! JSON (RFC 8259), strictly, into a flat tape: one pass, no allocation, no recursion.
 //!
-//! [`Tape::scan`] unescapes strings in place, refuses duplicate member names at every level, invalid UTF-8,
+//! [`Buffer::scan`] unescapes strings in place, refuses duplicate member names at every level, invalid UTF-8,
 //! lone surrogates, U+0000, numbers off the grammar and nesting beyond the limit; [`Document`] then gives
 //! borrowed views. The obvious twin is [`slow`], which tests and fuzzers compare with the scanner.
 
+mod buffer;
+mod escape;
 mod scan;
 mod search;
 pub mod slow;
 mod value;
 
+pub use buffer::{Buffer, OwnedDocument};
 pub use scan::{PADDING, Tape};
 pub use value::{Document, Items, Kind, Members, Value, write_string};
 
@@ -42,39 +45,6 @@ impl core::fmt::Display for JsonError {
 }
 
 impl core::error::Error for JsonError {}
-
-/// An owned, scanned document: for configuration and keys, never for a token.
-pub struct OwnedDocument {
-    bytes: Vec<u8>,
-    len: usize,
-    tape: Tape,
-}
-
-impl OwnedDocument {
-    /// Copies and scans `json`.
-    ///
-    /// # Errors
-    /// [`JsonError`] if it is not one strict JSON document within the limits.
-    pub fn parse(json: &[u8]) -> Result<Self, JsonError> {
-        if json.len() > crate::limits::MAX_JSON_BYTES {
-            return Err(JsonError::TooLarge);
-        }
-        let mut bytes = Vec::with_capacity(json.len() + PADDING);
-        bytes.extend_from_slice(json);
-        bytes.resize(json.len() + PADDING, 0);
-        // At most one node per two bytes (`[1,1]`), and one more.
-        let mut tape = Tape::with_capacity(json.len() / 2 + 2);
-        tape.scan(&mut bytes, json.len())?;
-        Ok(OwnedDocument { bytes, len: json.len(), tape })
-    }
-
-    /// The document's only value.
-    #[must_use]
-    pub fn root(&self) -> Value<'_> {
-        // The scan proved the text; a failure here could only mean a defect, and null is the safe answer.
-        Document::new(&self.bytes, self.len, &self.tape).map_or(Value::NULL, |d| d.root())
-    }
-}
 
 #[cfg(test)]
 mod tests;

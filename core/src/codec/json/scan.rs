@@ -3,11 +3,12 @@
 //! - strings are searched 16 bytes at a time (SSE2 on x86-64, two 64-bit words elsewhere): most of a payload
 //!   is string bytes;
 //! - the buffer is padded, so that the search needs no tail loop;
-//! - UTF-8 is checked once at the end, over the whole buffer. Unescaping in place cannot make an invalid
+//! - UTF-8 is checked once afterwards, over the whole buffer. Unescaping in place cannot make an invalid
 //!   sequence valid: an escape becomes a whole character, so what was cut off before it stays cut off;
 //! - a 64-bit set of hashed names per open object makes the search for a duplicate name almost always one test.
 
 use super::JsonError;
+use super::escape::unescape;
 use super::search::find_special;
 use crate::limits::{MAX_JSON_BYTES, MAX_JSON_DEPTH, MAX_OBJECT_MEMBERS};
 
@@ -23,9 +24,12 @@ pub(super) struct Node(u64);
 pub struct Tape {
     nodes: Box<[Node]>,
     len: usize,
+    /// Where the scanner keeps the containers around the one it is in; means nothing afterwards.
+    outer: [Frame; MAX_JSON_DEPTH],
 }
 
-#[derive(Clone, Copy, Default)]
+/// An open container.
+#[derive(Clone, Copy, Default, Debug)]
 struct Frame {
     node: usize,
     members: usize,
@@ -45,14 +49,19 @@ pub(super) const OBJECT: u64 = 7;
 const FIELD: u64 = MAX_JSON_BYTES as u64;
 const FIELD_BITS: u32 = 20;
 
+/// Odd, and chosen by trial so that the claims that most tokens have do not share a hash (a test has the list):
+/// each pair that does costs a search for a duplicate.
+const NAME_HASH: u64 = 0x2bef_5a1b_c53e_7939;
+
 impl Node {
     fn new(kind: u64, start: usize, len: usize, next: usize) -> Node {
-        // All three are below 2^20: `Tape::scan` refuses longer documents and tapes.
+        // All three are below 2^20, so none reaches into another: `Tape::scan` refuses longer documents, and no
+        // tape is longer.
         Node(
             kind << (3 * FIELD_BITS)
-                | (start as u64 & FIELD) << (2 * FIELD_BITS)
-                | (len as u64 & FIELD) << FIELD_BITS
-                | next as u64 & FIELD,
+                | (start as u64) << (2 * FIELD_BITS)
+                | (len as u64) << FIELD_BITS
+                | next as u64,
         )
     }
 
@@ -79,7 +88,8 @@ impl Tape {
     /// A tape for up to `nodes` values and member names (8 bytes each).
     #[must_use]
     pub fn with_capacity(nodes: usize) -> Tape {
-        Tape { nodes: vec![Node::default(); nodes.min(MAX_JSON_BYTES)].into_boxed_slice(), len: 0 }
+        let nodes = vec![Node::default(); nodes.min(MAX_JSON_BYTES)].into_boxed_slice();
+        Tape { nodes, len: 0, outer: [Frame::default(); MAX_JSON_DEPTH] }
     }
 
     /// Scans the document in the first `len` bytes of `buffer`, which must be followed by at least
@@ -88,19 +98,27 @@ impl Tape {
     /// # Errors
     /// [`JsonError`]; the tape is then empty and the buffer's content unspecified.
     pub fn scan(&mut self, buffer: &mut [u8], len: usize) -> Result<(), JsonError> {
+        self.scan_bytes(buffer, len)?;
+        match buffer.get(..len).map(core::str::from_utf8) {
+            Some(Ok(_)) => Ok(()),
+            Some(Err(_)) | None => {
+                self.clear();
+                Err(JsonError::Text)
+            }
+        }
+    }
+
+    /// The same without the check for UTF-8, which is left to the caller.
+    pub(super) fn scan_bytes(&mut self, buffer: &mut [u8], len: usize) -> Result<(), JsonError> {
         self.len = 0;
         if len > MAX_JSON_BYTES || len + PADDING > buffer.len() {
             return Err(JsonError::TooLarge);
         }
         let mut scanner = Scanner { bytes: buffer, at: 0, nodes: &mut self.nodes, len: 0 };
-        scanner.document()?;
-        if scanner.at != len {
-            return Err(JsonError::Syntax { offset: scanner.at.min(len) });
-        }
-        let nodes = scanner.len;
-        match buffer.get(..len).map(core::str::from_utf8) {
-            Some(Ok(_)) => {}
-            Some(Err(_)) | None => return Err(JsonError::Text),
+        scanner.document(&mut self.outer)?;
+        let (at, nodes) = (scanner.at, scanner.len);
+        if at != len {
+            return Err(JsonError::Syntax { offset: at.min(len) });
         }
         self.len = nodes;
         Ok(())
@@ -124,31 +142,35 @@ struct Scanner<'a> {
 }
 
 impl Scanner<'_> {
-    fn document(&mut self) -> Result<(), JsonError> {
-        let mut stack = [Frame::default(); MAX_JSON_DEPTH];
+    #[inline(always)]
+    fn document(&mut self, outer: &mut [Frame; MAX_JSON_DEPTH]) -> Result<(), JsonError> {
+        // The innermost open container, and how many are open: those around it wait in `outer`.
+        let mut frame = Frame::default();
         let mut depth = 0;
         self.space();
         loop {
             // A value starts here.
             match self.peek() {
-                b'"' => self.string()?,
+                b'"' => {
+                    self.string()?;
+                }
                 open @ (b'{' | b'[') => {
-                    let frame = stack.get_mut(depth).ok_or(JsonError::TooLarge)?;
+                    *outer.get_mut(depth).ok_or(JsonError::TooLarge)? = frame;
                     depth += 1;
-                    *frame = Frame { node: self.len, members: 0, seen_names: 0, is_object: open == b'{' };
-                    let start = self.at;
+                    frame = Frame { node: self.len, members: 0, seen_names: 0, is_object: open == b'{' };
                     // Length and successor are filled in when it closes.
-                    self.push(if open == b'{' { OBJECT } else { ARRAY }, start, 0)?;
+                    self.push(if open == b'{' { OBJECT } else { ARRAY }, self.at, 0)?;
                     self.at += 1;
                     self.space();
+                    // `]` and `}` stand two after `[` and `{` in ASCII.
                     if self.peek() == open + 2 {
-                        // `]` and `}` stand two after `[` and `{` in ASCII.
                         self.at += 1;
                         self.close(frame)?;
                         depth -= 1;
+                        frame = outer.get(depth).copied().unwrap_or_default();
                     } else {
                         if open == b'{' {
-                            self.name(frame)?;
+                            self.name(&mut frame)?;
                         } else {
                             frame.members = 1;
                         }
@@ -164,15 +186,15 @@ impl Scanner<'_> {
             // A value ended here: go on in, or close, what contains it.
             loop {
                 self.space();
-                let Some(frame) = depth.checked_sub(1).and_then(|top| stack.get_mut(top)) else {
+                if depth == 0 {
                     return Ok(());
-                };
+                }
                 match (self.peek(), frame.is_object) {
                     (b',', is_object) => {
                         self.at += 1;
                         self.space();
                         if is_object {
-                            self.name(frame)?;
+                            self.name(&mut frame)?;
                         } else {
                             frame.members += 1;
                         }
@@ -182,6 +204,7 @@ impl Scanner<'_> {
                         self.at += 1;
                         self.close(frame)?;
                         depth -= 1;
+                        frame = outer.get(depth).copied().unwrap_or_default();
                     }
                     _ => return Err(self.syntax()),
                 }
@@ -202,6 +225,7 @@ impl Scanner<'_> {
         }
     }
 
+    #[inline(always)]
     fn syntax(&self) -> JsonError {
         JsonError::Syntax { offset: self.at }
     }
@@ -214,10 +238,10 @@ impl Scanner<'_> {
         Ok(())
     }
 
-    fn close(&mut self, frame: &Frame) -> Result<(), JsonError> {
-        let next = self.len;
+    #[inline(always)]
+    fn close(&mut self, frame: Frame) -> Result<(), JsonError> {
         let node = self.nodes.get_mut(frame.node).ok_or(JsonError::TooLarge)?;
-        *node = Node::new(node.kind(), node.start(), frame.members, next);
+        *node = Node::new(node.kind(), node.start(), frame.members, self.len);
         Ok(())
     }
 
@@ -228,11 +252,11 @@ impl Scanner<'_> {
             return Err(self.syntax());
         }
         let node = self.len;
-        self.string()?;
+        let (start, len) = self.string()?;
         frame.members += 1;
-        let bit = 1 << self.name_hash(node);
+        let bit = 1 << name_hash(word(self.bytes, start), len);
         if frame.seen_names & bit != 0 {
-            self.refuse_duplicate(frame, node)?;
+            refuse_duplicate(self.bytes, self.nodes, *frame, node)?;
         }
         frame.seen_names |= bit;
         self.space();
@@ -244,135 +268,19 @@ impl Scanner<'_> {
         Ok(())
     }
 
-    /// A hash of six bits over the first eight bytes and the length of a name.
+    /// A string, from its opening quote; returns where its text starts, and its length.
     #[inline(always)]
-    fn name_hash(&self, node: usize) -> u32 {
-        let node = self.nodes.get(node).copied().unwrap_or_default();
-        let word = word(self.bytes, node.start());
-        let kept = node.len().min(8);
-        // The name's closing quote and what follows it must not count.
-        let name = if kept == 8 { word } else { word & !(u64::MAX << (8 * kept)) };
-        // An odd constant with well-mixed bits (the golden ratio of 2^64).
-        ((name ^ (node.len() as u64) << 56).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 58) as u32
-    }
-
-    #[cold]
-    fn refuse_duplicate(&self, frame: &Frame, new: usize) -> Result<(), JsonError> {
-        if frame.members > MAX_OBJECT_MEMBERS {
-            return Err(JsonError::TooLarge);
-        }
-        let text = |index: usize| {
-            let node = self.nodes.get(index).copied().unwrap_or_default();
-            self.bytes.get(node.start()..node.start() + node.len())
-        };
-        let mut name = frame.node + 1;
-        while name < new {
-            if text(name) == text(new) {
-                return Err(JsonError::DuplicateMember);
-            }
-            // The value follows its name; what follows the value is the next name.
-            let value = self.nodes.get(name + 1).copied().unwrap_or_default();
-            name = value.next().max(name + 1);
-        }
-        Ok(())
-    }
-
-    /// A string, from its opening quote.
-    #[inline(always)]
-    fn string(&mut self) -> Result<(), JsonError> {
+    fn string(&mut self) -> Result<(usize, usize), JsonError> {
         let start = self.at + 1;
-        let end = find_special(self.bytes, start);
-        match self.bytes.get(end) {
-            Some(b'"') => {
-                self.at = end + 1;
-                self.push(STRING, start, end - start)
-            }
-            Some(b'\\') => self.string_with_escapes(start, end),
-            _ => {
-                self.at = end;
-                Err(self.syntax())
-            }
-        }
-    }
-
-    /// The rest of a string from its first backslash. Unescapes to the left and fills the gap with spaces,
-    /// so that the whole buffer stays valid UTF-8 if it was.
-    #[cold]
-    fn string_with_escapes(&mut self, start: usize, backslash: usize) -> Result<(), JsonError> {
-        let (mut read, mut write) = (backslash, backslash);
-        loop {
-            match self.bytes.get(read).copied() {
-                Some(b'"') => break,
-                Some(b'\\') => {
-                    self.at = read;
-                    let mut utf8 = [0; 4];
-                    let (character, taken) = self.escape(read)?;
-                    let encoded = character.encode_utf8(&mut utf8).as_bytes();
-                    for byte in encoded {
-                        *self.bytes.get_mut(write).ok_or(JsonError::TooLarge)? = *byte;
-                        write += 1;
-                    }
-                    read += taken;
-                }
-                Some(byte) if byte >= b' ' => {
-                    *self.bytes.get_mut(write).ok_or(JsonError::TooLarge)? = byte;
-                    write += 1;
-                    read += 1;
-                }
-                _ => {
-                    self.at = read;
-                    return Err(self.syntax());
-                }
-            }
-        }
-        if let Some(gap) = self.bytes.get_mut(write..read) {
-            gap.fill(b' ');
-        }
-        self.at = read + 1;
-        self.push(STRING, start, write - start)
-    }
-
-    /// The character of an escape at `at`, and the bytes it takes.
-    fn escape(&self, at: usize) -> Result<(char, usize), JsonError> {
-        let simple = |c| Ok((c, 2));
-        match self.bytes.get(at + 1) {
-            Some(b'"') => simple('"'),
-            Some(b'\\') => simple('\\'),
-            Some(b'/') => simple('/'),
-            Some(b'b') => simple('\u{8}'),
-            Some(b'f') => simple('\u{c}'),
-            Some(b'n') => simple('\n'),
-            Some(b'r') => simple('\r'),
-            Some(b't') => simple('\t'),
-            Some(b'u') => {
-                let high = self.hex4(at + 2)?;
-                let (code_point, taken) = match high {
-                    // Never needed in an identifier, and the end of the text for hosts written in C.
-                    0 => return Err(JsonError::Text),
-                    0xd800..0xdc00 => {
-                        if self.bytes.get(at + 6..at + 8) != Some(b"\\u") {
-                            return Err(JsonError::Text);
-                        }
-                        let low = self.hex4(at + 8)?;
-                        if !(0xdc00..0xe000).contains(&low) {
-                            return Err(JsonError::Text);
-                        }
-                        (0x1_0000 + ((high - 0xd800) << 10 | (low - 0xdc00)), 12)
-                    }
-                    _ => (high, 6),
-                };
-                // A lone low surrogate is no character.
-                char::from_u32(code_point).map(|c| (c, taken)).ok_or(JsonError::Text)
-            }
-            _ => Err(self.syntax()),
-        }
-    }
-
-    fn hex4(&self, at: usize) -> Result<u32, JsonError> {
-        let digits = self.bytes.get(at..at + 4).ok_or(self.syntax())?;
-        digits.iter().try_fold(0, |value, digit| {
-            char::from(*digit).to_digit(16).map(|d| value << 4 | d).ok_or(self.syntax())
-        })
+        let quote = find_special(self.bytes, start);
+        let (end, after) = match self.bytes.get(quote) {
+            Some(b'"') => (quote, quote + 1),
+            Some(b'\\') => unescape(self.bytes, quote)?,
+            _ => return Err(JsonError::Syntax { offset: quote }),
+        };
+        self.at = after;
+        self.push(STRING, start, end - start)?;
+        Ok((start, end - start))
     }
 
     #[inline(always)]
@@ -406,12 +314,17 @@ impl Scanner<'_> {
     #[inline(always)]
     fn digits(&mut self) -> Result<usize, JsonError> {
         let start = self.at;
-        while self.peek().is_ascii_digit() {
-            self.at += 1;
+        loop {
+            let digits = leading_digits(word(self.bytes, self.at));
+            self.at += digits;
+            if digits < 8 {
+                break;
+            }
         }
         if self.at == start { Err(self.syntax()) } else { Ok(self.at - start) }
     }
 
+    #[inline(always)]
     fn word(&mut self, word: &[u8], kind: u64) -> Result<(), JsonError> {
         if self.bytes.get(self.at..self.at + word.len()) != Some(word) {
             return Err(self.syntax());
@@ -422,11 +335,102 @@ impl Scanner<'_> {
     }
 }
 
+/// A hash of six bits over the first eight bytes and the length of a name.
+#[inline(always)]
+fn name_hash(first: u64, len: usize) -> u32 {
+    // The name's closing quote and what follows it must not count.
+    let name = if len < 8 { first & !(u64::MAX << (8 * len)) } else { first };
+    ((name ^ (len as u64) << 56).wrapping_mul(NAME_HASH) >> 58) as u32
+}
+
+/// How many of the eight bytes, from the first, are decimal digits.
+#[inline(always)]
+fn leading_digits(word: u64) -> usize {
+    // Digits become 0 to 9. Adding 0x76 sets the high bit from 10 on; a carry only reaches bytes after the
+    // first that is no digit.
+    let values = word ^ 0x3030_3030_3030_3030;
+    let others = (values.wrapping_add(0x7676_7676_7676_7676) | values) & 0x8080_8080_8080_8080;
+    (others.trailing_zeros() / 8) as usize
+}
+
+/// Refuses the name at `new` if the object has it already; called when their hashes say it might.
+#[cold]
+fn refuse_duplicate(bytes: &[u8], nodes: &[Node], object: Frame, new: usize) -> Result<(), JsonError> {
+    if object.members > MAX_OBJECT_MEMBERS {
+        return Err(JsonError::TooLarge);
+    }
+    let node = |index: usize| nodes.get(index).copied().unwrap_or_default();
+    let text = |node: Node| bytes.get(node.start()..node.start() + node.len());
+    let mut name = object.node + 1;
+    while name < new {
+        if text(node(name)) == text(node(new)) {
+            return Err(JsonError::DuplicateMember);
+        }
+        // The value follows its name; what follows the value is the next name.
+        name = node(name + 1).next().max(name + 1);
+    }
+    Ok(())
+}
+
 /// Eight bytes at `at`, little-endian; the padding makes them exist.
 #[inline(always)]
 fn word(bytes: &[u8], at: usize) -> u64 {
     match bytes.get(at..at + 8).and_then(<[u8]>::first_chunk) {
         Some(chunk) => u64::from_le_bytes(*chunk),
         None => 0,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn first_bytes(text: &[u8]) -> u64 {
+        word(&[text, &[b'"'; 8]].concat(), 0)
+    }
+
+    #[test]
+    fn common_names_do_not_share_a_hash() {
+        // RFC 7519, 7800, 8693 and 9068, OpenID Connect, and what Entra ID, Auth0 and Keycloak add.
+        let claims = "iss sub aud exp nbf iat jti azp sid cnf scope client_id auth_time acr amr nonce gty roles \
+            groups entitlements tenant tid act may_act typ name email email_verified preferred_username \
+            given_name family_name at_hash oid ver upn appid uid org_id permissions session_state realm_access \
+            resource_access";
+        // RFC 7515 and 7516.
+        let header = "alg typ kid cty crit jku jwk x5t x5c x5u x5t#S256 b64 enc zip";
+        for names in [claims, header] {
+            let mut seen = 0u64;
+            for name in names.split_whitespace() {
+                let bit = 1 << name_hash(first_bytes(name.as_bytes()), name.len());
+                assert_eq!(seen & bit, 0, "{name}");
+                seen |= bit;
+            }
+        }
+    }
+
+    #[test]
+    fn the_hash_sees_nothing_behind_the_name() {
+        for (text, other) in [("ab\":1", "ab\" :"), ("12345678\"", "123456789")] {
+            let len = text.find('"').unwrap_or(0);
+            assert_eq!(
+                name_hash(first_bytes(text.as_bytes()), len),
+                name_hash(first_bytes(other.as_bytes()), len)
+            );
+        }
+    }
+
+    #[test]
+    fn leading_digits_are_counted_at_every_place() {
+        for place in 0..8 {
+            for byte in 0..=255u8 {
+                for rest in [b'0', b'9', 0, 0xff, b':', b'/'] {
+                    let mut text = [b'7'; 8];
+                    text[place] = byte;
+                    text[place + 1..].fill(rest);
+                    let expected = text.iter().position(|b| !b.is_ascii_digit()).unwrap_or(8);
+                    assert_eq!(leading_digits(u64::from_le_bytes(text)), expected, "{text:?}");
+                }
+            }
+        }
     }
 }

@@ -59,6 +59,11 @@ impl<'a> Document<'a> {
         Some(Document { text, nodes: tape.nodes() })
     }
 
+    /// The document with this text that `tape` has scanned.
+    pub(super) fn of(text: &'a str, tape: &'a Tape) -> Document<'a> {
+        Document { text, nodes: tape.nodes() }
+    }
+
     /// The only top-level value.
     #[must_use]
     pub fn root(self) -> Value<'a> {
