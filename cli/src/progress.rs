@@ -42,5 +42,5 @@ pub(crate) fn bar(unit: Unit, rows_on_stdout: bool) -> ProgressBar {
 /// Ten updates a second look steady and cost nothing.
 const TICK: Duration = Duration::from_millis(100);
 
-/// How many tokens pass between two updates of a bar.
+/// How many tokens are verified between two updates of a bar: its text is made anew each time.
 pub(crate) const TOKENS_PER_UPDATE: u64 = 1_024;

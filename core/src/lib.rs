@@ -21,3 +21,8 @@ pub mod crypto;
 
 pub mod revocation;
 pub mod verify;
+
+/// The Rust example of the README is compiled and run with the tests.
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+struct Readme;

@@ -1,6 +1,6 @@
 //! Signatures: one trait, one file per backend. Never sees an algorithm name, only a [`Scheme`].
 //!
-//! [`load`] picks the backend once per key, at run time: graviola (assembly from s2n-bignum) for ECDSA and RSA
+//! `load` picks the backend once per key, at run time: graviola (assembly from s2n-bignum) for ECDSA and RSA
 //! where the CPU has what it needs, RustCrypto elsewhere and on wasm32; ed25519-dalek for Ed25519 and
 //! RustCrypto for HMAC everywhere.
 
