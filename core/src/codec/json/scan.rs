@@ -230,6 +230,9 @@ impl Scanner<'_> {
         let node = self.len;
         self.string()?;
         frame.members += 1;
+        if frame.members > MAX_OBJECT_MEMBERS {
+            return Err(JsonError::TooLarge);
+        }
         let bit = 1 << self.name_hash(node);
         if frame.seen_names & bit != 0 {
             self.refuse_duplicate(frame, node)?;
@@ -258,9 +261,6 @@ impl Scanner<'_> {
 
     #[cold]
     fn refuse_duplicate(&self, frame: &Frame, new: usize) -> Result<(), JsonError> {
-        if frame.members > MAX_OBJECT_MEMBERS {
-            return Err(JsonError::TooLarge);
-        }
         let text = |index: usize| {
             let node = self.nodes.get(index).copied().unwrap_or_default();
             self.bytes.get(node.start()..node.start() + node.len())
