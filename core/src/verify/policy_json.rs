@@ -11,7 +11,7 @@ use super::policy::{
 use crate::codec::json::{Kind, OwnedDocument, Value};
 use crate::codec::pointer::ClaimPath;
 use crate::jose::algorithm::{Algorithm, Algorithms};
-use crate::jose::jwk;
+use crate::jose::jwk::{self, PRIVATE_MEMBERS};
 use crate::limits::{DEFAULT_MAX_TOKEN_BYTES, MAX_LEEWAY_SECONDS, MAX_TOKEN_AGE_SECONDS, MAX_TOKEN_BYTES};
 
 impl Policy {
@@ -307,7 +307,7 @@ fn quoted_list(list: impl IntoIterator<Item = impl AsRef<str>>) -> String {
     format!("[{}]", items.join(", "))
 }
 
-/// The inline key set without `k` members.
+/// The inline key set without secrets: `k`, and the private members of a key that is skipped because it has them.
 fn without_secrets(json: &str) -> String {
     let Ok(document) = OwnedDocument::parse(json.as_bytes()) else { return "null".to_owned() };
     let keys = document.root().member("keys").and_then(|keys| keys.items()).into_iter().flatten();
@@ -317,7 +317,7 @@ fn without_secrets(json: &str) -> String {
                 .members()
                 .into_iter()
                 .flatten()
-                .filter(|(name, _)| *name != "k")
+                .filter(|(name, _)| *name != "k" && !PRIVATE_MEMBERS.contains(name))
                 .map(|(name, value)| format!("{}:{value}", quoted(name)))
                 .collect();
             format!("{{{}}}", members.join(","))
@@ -466,5 +466,14 @@ mod tests {
         let policy = Policy::from_json(json.as_bytes()).expect("policy");
         assert!(!policy.to_json().contains("MDEy"));
         assert!(policy.to_json().contains(r#""jwks": {"keys":[{"kty":"oct","kid":"s"}]}"#));
+        // A private key beside the public one it belongs to: skipped as a key, and its secret stays unwritten.
+        let x = "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo";
+        let json = format!(
+            r#"{{"issuers":[{{"issuer":"i","audiences":["a"],"jwks":{{"keys":[
+                {{"kty":"OKP","crv":"Ed25519","x":"{x}"}},
+                {{"kty":"OKP","crv":"Ed25519","x":"{x}","d":"nWGxne_9WmC6hEr0kuwsxERJxWl7MmkZcDusAxyuf2A"}}]}}}}]}}"#
+        );
+        let policy = Policy::from_json(json.as_bytes()).expect("policy");
+        assert!(policy.to_json().contains(x) && !policy.to_json().contains("nWGx"));
     }
 }
