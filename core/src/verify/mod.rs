@@ -14,5 +14,7 @@ pub use key_set::{KeyReport, KeySetReport, KeyState, SkippedKey};
 pub use policy::{
     AudienceRule, IssuerPolicy, KeySource, Policy, PolicyError, PolicyProblem, Profile, RequiredClaim,
 };
+#[doc(hidden)]
+pub use policy_json::{ISSUER_FIELDS, POLICY_FIELDS};
 pub use scratch::Scratch;
 pub use verifier::{KeyUpdateError, Request, Verified, Verifier};

@@ -24,7 +24,7 @@ impl Policy {
             .map_err(|e| PolicyError { at: String::new(), problem: PolicyProblem::Json(e) })?;
         let root = Place { at: String::new(), value: document.root() };
         let (mut issuers, mut max_token_bytes) = (None, DEFAULT_MAX_TOKEN_BYTES);
-        for (name, field) in root.fields(&["issuers", "max_token_bytes"])? {
+        for (name, field) in root.fields(POLICY_FIELDS)? {
             match name {
                 "issuers" => {
                     issuers = Some(field.items()?.iter().map(issuer).collect::<Result<Vec<_>, _>>()?);
@@ -163,7 +163,13 @@ impl<'a> Place<'a> {
     }
 }
 
-const ISSUER_FIELDS: &[&str] = &[
+/// The fields of a policy file, for the test of its schema.
+#[doc(hidden)]
+pub const POLICY_FIELDS: &[&str] = &["issuers", "max_token_bytes"];
+
+/// The fields of an issuer in it.
+#[doc(hidden)]
+pub const ISSUER_FIELDS: &[&str] = &[
     "issuer",
     "audiences",
     "audience_check",

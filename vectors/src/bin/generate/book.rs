@@ -67,7 +67,7 @@ impl Book {
     }
 
     /// The file, without the policies and key sets that no case uses.
-    pub(crate) fn to_json(mut self) -> Result<String, Failure> {
+    pub(crate) fn into_json(mut self) -> Result<String, Failure> {
         let cases = &self.0.cases;
         self.0.policies.retain(|name, _| cases.iter().any(|c| c.policy == *name));
         self.0.key_sets.retain(|name, _| cases.iter().any(|c| c.keys.iter().any(|k| k.set == *name)));

@@ -44,12 +44,12 @@ fn root() -> &'static Path {
 fn files() -> Result<Vec<(&'static str, String)>, Failure> {
     let forge = Forge::read(root())?;
     Ok(vec![
-        ("accepted.json", accepted::book(&forge)?.to_json()?),
-        ("algorithm_and_key.json", algorithm_and_key::book(&forge)?.to_json()?),
-        ("claims_and_policy.json", claims_and_policy::book(&forge)?.to_json()?),
-        ("key_rules.json", key_rules::book(&forge)?.to_json()?),
-        ("parsing.json", parsing::book(&forge)?.to_json()?),
-        ("rfc.json", rfc::book(&forge)?.to_json()?),
+        ("accepted.json", accepted::book(&forge)?.into_json()?),
+        ("algorithm_and_key.json", algorithm_and_key::book(&forge)?.into_json()?),
+        ("claims_and_policy.json", claims_and_policy::book(&forge)?.into_json()?),
+        ("key_rules.json", key_rules::book(&forge)?.into_json()?),
+        ("parsing.json", parsing::book(&forge)?.into_json()?),
+        ("rfc.json", rfc::book(&forge)?.into_json()?),
     ])
 }
 
