@@ -254,6 +254,9 @@ impl Scanner<'_> {
         let node = self.len;
         let (start, len) = self.string()?;
         frame.members += 1;
+        if frame.members > MAX_OBJECT_MEMBERS {
+            return Err(JsonError::TooLarge);
+        }
         let bit = 1 << name_hash(word(self.bytes, start), len);
         if frame.seen_names & bit != 0 {
             refuse_duplicate(self.bytes, self.nodes, *frame, node)?;
@@ -356,9 +359,6 @@ fn leading_digits(word: u64) -> usize {
 /// Refuses the name at `new` if the object has it already; called when their hashes say it might.
 #[cold]
 fn refuse_duplicate(bytes: &[u8], nodes: &[Node], object: Frame, new: usize) -> Result<(), JsonError> {
-    if object.members > MAX_OBJECT_MEMBERS {
-        return Err(JsonError::TooLarge);
-    }
     let node = |index: usize| nodes.get(index).copied().unwrap_or_default();
     let text = |node: Node| bytes.get(node.start()..node.start() + node.len());
     let mut name = object.node + 1;
