@@ -3,10 +3,10 @@
 //! Values named by scopes become keyed 96-bit fingerprints; a table of fingerprints answers exactly, without
 //! a lock and without allocating. Nothing here reads a clock or trusts a claim whose signature was not checked.
 //!
-//! From the configuration to the answer: [`scope`] says what can be revoked; [`extract`] turns claims
-//! into [`Probes`]; [`live`] looks them up in the table that one [`Writer`] keeps; [`check`] combines what was
-//! found. [`Writer::open`] and [`Live::open`] keep the same table in files for other processes; [`filter`] is the form for edges with
-//! little memory.
+//! From the configuration to the answer: [`scope`] says what can be revoked; [`extract`] turns claims into
+//! [`Probes`]; [`live`] looks them up in the table that one [`Writer`] keeps; [`check`] combines what was found.
+//! [`Writer::open`] and [`Live::open`] keep the same table in files for other processes; [`filter`] is the
+//! form for edges with little memory.
 
 pub mod check;
 pub mod extract;
