@@ -31,10 +31,21 @@ function casesOf(algorithm, jwk, issuer, audience) {
     {
       name: `jose ${version("jose")} (node ${process.versions.node})`,
       algorithm,
+      cache_hit: false,
       verify: async (token) => (await jwtVerify(token, key, joseOptions)).payload.exp,
     },
-    { name: `fast-jwt ${version("fast-jwt")}, no cache`, algorithm, verify: (token) => fast(token).exp },
-    { name: `fast-jwt ${version("fast-jwt")}, cache hit`, algorithm, verify: (token) => cached(token).exp },
+    {
+      name: `fast-jwt ${version("fast-jwt")}, no cache`,
+      algorithm,
+      cache_hit: false,
+      verify: (token) => fast(token).exp,
+    },
+    {
+      name: `fast-jwt ${version("fast-jwt")}, cache hit`,
+      algorithm,
+      cache_hit: true,
+      verify: (token) => cached(token).exp,
+    },
   ];
 }
 
@@ -56,7 +67,7 @@ for await (const line of createInterface({ input: process.stdin })) {
   if (!cases) {
     const { issuer, audience, keys } = JSON.parse(line);
     cases = Object.entries(keys).flatMap(([algorithm, jwk]) => casesOf(algorithm, jwk, issuer, audience));
-    answer(JSON.stringify(cases.map(({ name, algorithm }) => ({ name, algorithm }))));
+    answer(JSON.stringify(cases.map(({ name, algorithm, cache_hit }) => ({ name, algorithm, cache_hit }))));
     continue;
   }
   const [command, index, ...rest] = line.split(" ");

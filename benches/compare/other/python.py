@@ -25,13 +25,13 @@ def case(algorithm, jwk, issuer, audience):
             token, key, algorithms=[algorithm], issuer=issuer, audience=audience, options=options
         )["exp"]
 
-    return {"name": f"PyJWT {jwt.__version__}", "algorithm": algorithm, "verify": verify}
+    return {"name": f"PyJWT {jwt.__version__}", "algorithm": algorithm, "cache_hit": False, "verify": verify}
 
 
 def main():
     setup = json.loads(sys.stdin.readline())
     cases = [case(a, jwk, setup["issuer"], setup["audience"]) for a, jwk in setup["keys"].items()]
-    print(json.dumps([{k: c[k] for k in ("name", "algorithm")} for c in cases]), flush=True)
+    print(json.dumps([{k: c[k] for k in ("name", "algorithm", "cache_hit")} for c in cases]), flush=True)
     for line in sys.stdin:
         command, index, *rest = line.split()
         verify = cases[int(index)]["verify"]

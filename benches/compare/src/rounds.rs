@@ -3,12 +3,23 @@
 
 use crate::{allocations, cpu_time};
 
+/// What a case is compared as.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// Written in Rust, in this process.
+    Rust,
+    /// In another process.
+    Other,
+    /// In another process, where it finds the token among those it has verified before.
+    OtherCacheHit,
+}
+
 /// One validator on one token.
 pub struct Case<'t> {
     /// Its name.
     pub name: String,
-    /// Whether it is written in Rust and runs in this process.
-    pub is_rust: bool,
+    /// What it is compared as.
+    pub kind: Kind,
     /// Verifies that many times and returns the nanoseconds of CPU time that it took.
     pub run: Box<dyn FnMut(u64) -> u64 + 't>,
 }
@@ -25,8 +36,8 @@ pub struct Group<'t> {
 pub struct Measured {
     /// The case's name.
     pub name: String,
-    /// Whether it is written in Rust.
-    pub is_rust: bool,
+    /// What it is compared as.
+    pub kind: Kind,
     /// Median of the rounds, in nanoseconds.
     pub median: f64,
     /// First and third quartile, in nanoseconds.
@@ -59,7 +70,7 @@ impl<'t> Case<'t> {
             }
             cpu_time::nanoseconds() - start
         };
-        Case { name: name.into(), is_rust: true, run: Box::new(run) }
+        Case { name: name.into(), kind: Kind::Rust, run: Box::new(run) }
     }
 }
 
@@ -94,13 +105,7 @@ pub fn measure(mut group: Group<'_>, rounds: usize) -> MeasuredGroup {
     let cases = cases.map(|((case, mut samples), allocations)| {
         samples.sort_by(f64::total_cmp);
         let at = |part: usize| samples[(samples.len() - 1) * part / 4];
-        Measured {
-            name: case.name,
-            is_rust: case.is_rust,
-            median: at(2),
-            quartiles: (at(1), at(3)),
-            allocations,
-        }
+        Measured { name: case.name, kind: case.kind, median: at(2), quartiles: (at(1), at(3)), allocations }
     });
     MeasuredGroup { name: group.name, cases: cases.collect() }
 }
@@ -118,7 +123,7 @@ fn calibrate(run: &mut dyn FnMut(u64) -> u64) -> u64 {
 }
 
 fn count_allocations(case: &mut Case<'_>) -> Option<f64> {
-    if !case.is_rust {
+    if case.kind != Kind::Rust {
         return None;
     }
     let before = allocations::count()?;

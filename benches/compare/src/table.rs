@@ -1,8 +1,8 @@
 //! The tables, in Markdown.
 
-use crate::rounds::MeasuredGroup;
+use crate::rounds::{Kind, MeasuredGroup};
 
-/// One line of the summary: libtoken beside the best of its peers.
+/// One line of the summary: libtoken beside the best of its peers that verify the signature each time.
 pub struct Line {
     group: String,
     own: f64,
@@ -34,13 +34,12 @@ pub fn print(group: &MeasuredGroup) {
 /// The group's line in the summary; none if it compares nothing.
 pub fn line(group: &MeasuredGroup) -> Option<Line> {
     let own = group.cases.first().filter(|case| case.name.starts_with("libtoken"))?;
-    let best = |is_rust: bool| {
-        let peers =
-            group.cases.iter().filter(|case| case.is_rust == is_rust && !case.name.starts_with("libtoken"));
+    let best = |kind: Kind| {
+        let peers = group.cases.iter().filter(|case| case.kind == kind && !case.name.starts_with("libtoken"));
         let best = peers.min_by(|a, b| a.median.total_cmp(&b.median));
         best.map(|case| (case.name.clone(), case.median))
     };
-    let (best_rust, best_other) = (best(true), best(false));
+    let (best_rust, best_other) = (best(Kind::Rust), best(Kind::Other));
     (best_rust.is_some() || best_other.is_some()).then(|| Line {
         group: group.name.clone(),
         own: own.median,

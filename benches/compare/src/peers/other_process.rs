@@ -1,6 +1,6 @@
 //! Validators in other languages: a process that answers lines on its standard output. It is given the keys
 //! first, as one line of JSON, and answers with one line, its cases as a JSON array of
-//! `{"name", "algorithm"}`. Then, with cases numbered from 0:
+//! `{"name", "algorithm", "cache_hit"}`. Then, with cases numbered from 0:
 //!
 //! - `check CASE TOKEN` -> the `exp` of an accepted token, or `refused`;
 //! - `run CASE TIMES TOKEN` -> the nanoseconds of CPU time of that many verifications, each of which it has
@@ -14,7 +14,7 @@ use libtoken_benches::{AUDIENCE, ISSUER};
 use serde::Deserialize;
 use serde_json::json;
 
-use crate::rounds::Case;
+use crate::rounds::{Case, Kind};
 use crate::tokens::Tokens;
 
 /// A running process. It ends when its input does.
@@ -34,6 +34,8 @@ struct Pipe {
 struct OtherCase {
     name: String,
     algorithm: String,
+    /// Whether it answers from a cache of verified tokens.
+    cache_hit: bool,
 }
 
 impl OtherProcess {
@@ -83,7 +85,8 @@ impl OtherProcess {
             let answer = self.pipe.borrow_mut().ask(&format!("run {index} {times} {}", tokens.good));
             answer.and_then(|ns| ns.parse().map_err(|_| ns)).expect("nanoseconds")
         };
-        Ok(Case { name: case.name.clone(), is_rust: false, run: Box::new(run) })
+        let kind = if case.cache_hit { Kind::OtherCacheHit } else { Kind::Other };
+        Ok(Case { name: case.name.clone(), kind, run: Box::new(run) })
     }
 }
 

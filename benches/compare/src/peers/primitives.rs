@@ -19,7 +19,7 @@ pub fn group(tokens: &Tokens) -> Option<Group<'_>> {
     let message = message.as_bytes();
     let signature = base64url::decode_to_vec(signature.as_bytes()).ok()?;
     let mut group = Group::new(format!("{} signature alone, {} bytes", tokens.name(), message.len()));
-    let mut add = |name: &str, verify: Box<dyn Fn(&[u8], &[u8]) -> bool>| {
+    let mut add = |name: &str, verify: Verify| {
         let mut wrong = signature.clone();
         wrong[1] ^= 1;
         assert!(!verify(message, &wrong), "{name} accepts a wrong signature");
@@ -36,7 +36,11 @@ pub fn group(tokens: &Tokens) -> Option<Group<'_>> {
     Some(group)
 }
 
-type Add<'a> = dyn FnMut(&str, Box<dyn Fn(&[u8], &[u8]) -> bool>) + 'a;
+/// Whether a signature, the second argument, is good for a message.
+type Verify = Box<dyn Fn(&[u8], &[u8]) -> bool>;
+
+/// Takes a library's name and its verification.
+type Add<'a> = dyn FnMut(&str, Verify) + 'a;
 
 fn ed25519(add: &mut Add<'_>, key: [u8; 32]) {
     let dalek = ed25519_dalek::VerifyingKey::from_bytes(&key).expect("a key");
