@@ -1,5 +1,15 @@
 //! Signatures: one trait, one file per backend. Never sees an algorithm name, only a [`Scheme`].
 
+#[allow(dead_code, unused_imports, reason = "the key set decides which of it serves")]
+pub(crate) mod prepared;
+
+#[cfg(feature = "internals")]
+#[doc(hidden)]
+pub mod internals {
+    //! For the project's own fuzz targets and benchmarks. No stability: never enable it in an application.
+    pub use super::prepared::ed25519::door as ed25519;
+}
+
 use crate::jose::algorithm::Scheme;
 
 /// The signature does not verify. Deliberately without detail: a verifier must not become an oracle.
