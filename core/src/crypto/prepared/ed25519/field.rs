@@ -47,7 +47,7 @@ pub(super) trait Field: Copy {
 
     /// Equality of values, whatever the limbs.
     fn equal(a: &Self::Tight, b: &Self::Tight) -> bool {
-        Self::to_words(a) == Self::to_words(b)
+        same(&Self::to_words(a), &Self::to_words(b))
     }
 
     /// `a` squared `count` times.
@@ -217,6 +217,12 @@ pub(super) fn words_to_bytes(words: &Words) -> [u8; 32] {
         *chunk = word.to_le_bytes();
     }
     bytes
+}
+
+/// Whether `a == b`. In registers: the compiler makes a call of `==` on arrays of this size.
+#[inline(always)]
+pub(super) fn same(a: &Words, b: &Words) -> bool {
+    a.iter().zip(b).fold(0, |difference, (a, b)| difference | (a ^ b)) == 0
 }
 
 /// Whether `a < b`, as numbers of 256 bits.

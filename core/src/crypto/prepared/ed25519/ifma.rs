@@ -14,12 +14,12 @@
 use core::arch::x86_64::{
     __m256i, __m512i, __mmask8, _mm256_loadu_si256, _mm512_add_epi64, _mm512_and_si512,
     _mm512_castsi256_si512, _mm512_inserti64x4, _mm512_madd52hi_epu64, _mm512_madd52lo_epu64,
-    _mm512_mask_sub_epi64, _mm512_or_si512, _mm512_set1_epi64, _mm512_setzero_si512, _mm512_shuffle_i64x2,
-    _mm512_slli_epi64, _mm512_srli_epi64, _mm512_storeu_si512, _mm512_sub_epi64, _mm512_unpackhi_epi64,
-    _mm512_unpacklo_epi64,
+    _mm512_mask_sub_epi64, _mm512_or_si512, _mm512_permutex_epi64, _mm512_set1_epi64, _mm512_setzero_si512,
+    _mm512_shuffle_i64x2, _mm512_slli_epi64, _mm512_srli_epi64, _mm512_storeu_si512, _mm512_sub_epi64,
+    _mm512_unpackhi_epi64, _mm512_unpacklo_epi64,
 };
 
-use super::field::{Fiat64, Words};
+use super::field::{D2, Fiat64, Field, Words};
 use super::point::{Extended, Term};
 
 /// Proof that this CPU has AVX-512 F and IFMA.
@@ -70,6 +70,18 @@ struct Rows {
 
 const MASK_51: u64 = (1 << 51) - 1;
 
+/// Limbs of 2d.
+const D2_LIMBS: [u64; 5] = {
+    let [w0, w1, w2, w3] = D2;
+    [
+        w0 & MASK_51,
+        (w0 >> 51 | w1 << 13) & MASK_51,
+        (w1 >> 38 | w2 << 26) & MASK_51,
+        (w2 >> 25 | w3 << 39) & MASK_51,
+        w3 >> 12,
+    ]
+};
+
 /// Limbs of 2p, above any row's.
 const P_TIMES_2: [u64; 5] = [(1 << 52) - 38, (1 << 52) - 2, (1 << 52) - 2, (1 << 52) - 2, (1 << 52) - 2];
 
@@ -90,8 +102,12 @@ fn sum(terms: &[Term<'_>]) -> Extended<Fiat64> {
     for round in rest {
         sums = add_rows(&sums, &load(round));
     }
-    let points = split(&sums);
-    points[1..].iter().fold(points[0], |sum, point| sum.add(point))
+    // All lanes end up with the same point: the other halves' work is wasted, but no shuffle is saved by it.
+    sums = add_points(&sums, &map(&sums, |x| _mm512_shuffle_i64x2::<0b01_00_11_10>(x, x)));
+    sums = add_points(&sums, &map(&sums, |x| _mm512_shuffle_i64x2::<0b10_11_00_01>(x, x)));
+    sums = add_points(&sums, &map(&sums, |x| _mm512_permutex_epi64::<0b10_11_00_01>(x)));
+    let [x, y, z, t] = [&sums.x, &sums.y, &sums.z, &sums.t].map(|coordinate| first_lane(coordinate));
+    Extended { x, y, z, t }
 }
 
 /// The rows themselves as points, with all coordinates times 4: X = 2 * 2x, Y = 2 * 2y, Z = 4, T = 2x * 2y.
@@ -116,25 +132,43 @@ fn add_rows(sums: &Points, rows: &Rows) -> Points {
     let b = mul(&carry(&add(&sums.y, &sums.x)), &rows.plus);
     let c = mul(&carry(&sums.t), &rows.xy2d);
     let d = add(&sums.z, &sums.z);
-    let e = carry(&sub(&b, &a));
-    let f = carry(&sub(&d, &c));
-    let g = carry(&add(&d, &c));
-    let h = carry(&add(&b, &a));
+    from_products(&a, &b, &c, &d)
+}
+
+/// The addition of `point::Extended::add`.
+#[inline]
+#[target_feature(enable = "avx512f,avx512ifma")]
+fn add_points(left: &Points, right: &Points) -> Points {
+    let twice_d = Narrow(D2_LIMBS.map(|limb| splat(limb)));
+    let a = mul(&carry(&sub(&left.y, &left.x)), &carry(&sub(&right.y, &right.x)));
+    let b = mul(&carry(&add(&left.y, &left.x)), &carry(&add(&right.y, &right.x)));
+    let c = mul(&carry(&mul(&carry(&left.t), &twice_d)), &carry(&right.t));
+    let z = mul(&carry(&left.z), &carry(&right.z));
+    from_products(&a, &b, &c, &add(&z, &z))
+}
+
+/// The common end of both additions.
+#[inline]
+#[target_feature(enable = "avx512f,avx512ifma")]
+fn from_products(a: &Wide, b: &Wide, c: &Wide, d: &Wide) -> Points {
+    let e = carry(&sub(b, a));
+    let f = carry(&sub(d, c));
+    let g = carry(&add(d, c));
+    let h = carry(&add(b, a));
     Points { x: mul(&e, &f), y: mul(&g, &h), z: mul(&f, &g), t: mul(&e, &h) }
 }
 
-/// The eight points on their own.
-#[target_feature(enable = "avx512f,avx512ifma")]
-fn split(points: &Points) -> [Extended<Fiat64>; 8] {
-    let [x, y, z, t] = [&points.x, &points.y, &points.z, &points.t].map(|coordinate| lanes(coordinate));
-    core::array::from_fn(|lane| Extended { x: x[lane], y: y[lane], z: z[lane], t: t[lane] })
+/// Moves the lanes of all coordinates alike.
+#[inline(always)]
+fn map(points: &Points, shuffle: impl Fn(__m512i) -> __m512i) -> Points {
+    let all = |wide: &Wide| Wide(wide.0.map(&shuffle));
+    Points { x: all(&points.x), y: all(&points.y), z: all(&points.z), t: all(&points.t) }
 }
 
 #[inline]
 #[target_feature(enable = "avx512f,avx512ifma")]
-fn lanes(elements: &Wide) -> [<Fiat64 as super::field::Field>::Tight; 8] {
-    let limbs = carry(elements).0.map(|limb| to_array(limb));
-    core::array::from_fn(|lane| Fiat64::from_loose_limbs(core::array::from_fn(|i| limbs[i][lane])))
+fn first_lane(elements: &Wide) -> <Fiat64 as Field>::Tight {
+    Fiat64::from_loose_limbs(carry(elements).0.map(|limb| to_array(limb)[0]))
 }
 
 #[inline]

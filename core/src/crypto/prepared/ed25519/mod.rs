@@ -39,7 +39,7 @@ use sha2::{Digest, Sha512};
 use crate::crypto::{BadSignature, VerifySignature};
 use crate::jose::algorithm::Scheme;
 
-use field::{Field, Native, P, Words, less_than, words_from_bytes};
+use field::{Field, Native, P, Words, less_than, same, words_from_bytes};
 use path::Engine;
 use point::Extended;
 use recode::ORDER;
@@ -175,7 +175,7 @@ impl PreparedEd25519 {
             return None;
         }
         let encoded_r = Encoding::of(&words_from_bytes(r))?;
-        if SMALL_ORDER_Y.contains(&encoded_r.y) {
+        if SMALL_ORDER_Y.iter().any(|y| same(y, &encoded_r.y)) {
             return None;
         }
         let hash = Sha512::new().chain_update(r).chain_update(self.public_key).chain_update(message);
