@@ -1,14 +1,8 @@
 //! Signatures: one trait, one file per backend. Never sees an algorithm name, only a [`Scheme`].
 
-#[allow(dead_code, unused_imports, reason = "the key set decides which of it serves")]
+// Nothing in the library prepares keys yet: tests, benchmarks and fuzz targets do.
+#[cfg_attr(not(feature = "internals"), allow(dead_code, unused_imports))]
 pub(crate) mod prepared;
-
-#[cfg(feature = "internals")]
-#[doc(hidden)]
-pub mod internals {
-    //! For the project's own fuzz targets and benchmarks. No stability: never enable it in an application.
-    pub use super::prepared::ed25519::door as ed25519;
-}
 
 use crate::jose::algorithm::Scheme;
 

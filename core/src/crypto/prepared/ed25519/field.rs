@@ -210,6 +210,7 @@ pub(super) fn words_from_bytes(bytes: &[u8; 32]) -> Words {
 }
 
 /// Little-endian bytes of 256 bits.
+#[cfg(any(test, not(target_pointer_width = "64")))]
 pub(super) fn words_to_bytes(words: &Words) -> [u8; 32] {
     let mut bytes = [0; 32];
     let (chunks, _) = bytes.as_chunks_mut::<8>();

@@ -27,8 +27,6 @@ mod avx2;
 #[cfg(target_arch = "x86_64")]
 mod ifma;
 
-#[cfg(feature = "internals")]
-pub mod door;
 #[cfg(test)]
 mod tests;
 
