@@ -50,7 +50,7 @@ pub(crate) struct PathReport {
     pub(crate) ifma: PathStatus,
 }
 
-/// The state of every path, after their self-tests; the first call runs them (about a millisecond).
+/// The state of every path, after their self-tests; the first call runs them (about 3 ms).
 pub(crate) fn path_report() -> PathReport {
     static REPORT: OnceLock<PathReport> = OnceLock::new();
     *REPORT.get_or_init(|| PathReport {
