@@ -160,6 +160,7 @@ impl PreparedEd25519 {
         let mut terms = Terms::new();
         terms.add_multiple(s, self.base);
         terms.add_multiple(k, &self.table);
+        terms.touch();
         self.engine.sum(&terms)
     }
 

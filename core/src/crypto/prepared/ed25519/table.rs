@@ -94,6 +94,14 @@ impl<'t> Terms<'t> {
         self.len = start + table.window.digits();
     }
 
+    /// Reads every row once, all independently of each other. Tables are often in no near cache when a
+    /// token comes, and the additions wait for one another: each would wait for its row as well.
+    #[inline(always)]
+    pub(super) fn touch(&self) {
+        let rows = self.terms.iter().map(|term| term.row);
+        core::hint::black_box(rows.fold(0, |all, row| all ^ row.sum_and_difference[0][0] ^ row.xy2d[3]));
+    }
+
     /// The terms, filled up with neutral elements to a multiple of `lanes` (at most 8).
     pub(super) fn padded(&self, lanes: usize) -> &[Term<'t>] {
         let len = self.len.next_multiple_of(lanes);
