@@ -79,35 +79,42 @@ struct Judges {
 /// Judges of the keys that `Made` uses, and of encodings of points that nobody can sign for.
 static POOL: LazyLock<HashMap<[u8; 32], Judges>> = LazyLock::new(|| {
     let mut encodings: Vec<[u8; 32]> = unusual_encodings();
-    for seed in 0..SEEDS {
-        for torsion in EIGHT_TORSION {
-            encodings.push((EdwardsPoint::mul_base(&secret(seed)) + torsion).compress().0);
-        }
-    }
+    encodings.extend(SIGNERS.as_flattened().iter().map(|signer| signer.public_key));
     encodings.into_iter().map(|encoding| (encoding, Judges::new(&encoding, &WINDOWS))).collect()
 });
 
 /// Different secrets in the pool.
-const SEEDS: u8 = 6;
+const SEEDS: usize = 6;
 
-/// Small secrets, so that sums of few terms occur, and large ones.
-fn secret(seed: u8) -> Scalar {
-    match seed {
-        0 => Scalar::ONE,
-        1 => -Scalar::from(2u8),
-        _ => Scalar::from_bytes_mod_order([seed; 32]),
+/// A secret and its public key, to which a point of small order may have been added.
+#[derive(Clone, Copy)]
+struct Signer {
+    secret: Scalar,
+    public_key: [u8; 32],
+}
+
+impl Signer {
+    fn new(secret: Scalar, torsion: EdwardsPoint) -> Self {
+        Self { secret, public_key: (EdwardsPoint::mul_base(&secret) + torsion).compress().0 }
     }
 }
 
+/// Secrets, small ones so that sums of few terms occur, and large ones, each with every point of small order.
+static SIGNERS: LazyLock<[[Signer; 8]; SEEDS]> = LazyLock::new(|| {
+    let large = |seed| Scalar::from_bytes_mod_order([seed; 32]);
+    [Scalar::ONE, -Scalar::from(2u8), large(2), large(3), large(4), large(5)]
+        .map(|secret| EIGHT_TORSION.map(|torsion| Signer::new(secret, torsion)))
+});
+
 impl Made {
     fn from(input: &mut Input<'_>) -> Self {
-        // One in 85 keys is not of the pool.
-        let (secret, key_torsion) = if input.byte() < 3 {
-            (Scalar::from_bytes_mod_order(input.array()), EIGHT_TORSION[input.below(8)])
+        // One in 256 keys is not of the pool.
+        let Signer { secret, public_key } = if input.byte() == u8::MAX {
+            Signer::new(Scalar::from_bytes_mod_order(input.array()), EIGHT_TORSION[input.below(8)])
         } else {
             // Mostly honest keys.
             let torsion = if input.byte() < 160 { 0 } else { input.below(8) };
-            (secret(input.byte() % SEEDS), EIGHT_TORSION[torsion])
+            SIGNERS[input.below(SEEDS)][torsion]
         };
         let nonce = match input.below(8) {
             0 => Scalar::ZERO,
@@ -119,7 +126,6 @@ impl Made {
         let len = input.below(200);
         let message = input.slice(len).to_vec();
 
-        let public_key = (EdwardsPoint::mul_base(&secret) + key_torsion).compress().0;
         let r = (EdwardsPoint::mul_base(&nonce) + EIGHT_TORSION[nonce_torsion]).compress().0;
         let s = nonce + challenge(&r, &public_key, &message) * secret;
         let case = Case { public_key, message: message.clone(), signature: joined(&r, s.as_bytes()) };
@@ -252,7 +258,7 @@ fn judge(case: &Case, judges: &Judges, window: Window, input: &mut Input<'_>) ->
         served = true;
         assert_eq!(key.verifies(message, signature), expected, "{:?}", key.path());
         // The same among others, in a place of the input's choice.
-        if input.byte() < 64 {
+        if input.byte() < 32 {
             let place = input.below(3);
             let mut others = [(&b"another message"[..], signature); 3];
             others[place] = (message, signature);
