@@ -6,7 +6,7 @@ use curve25519_dalek::scalar::Scalar;
 use proptest::prelude::*;
 
 use super::super::field::{
-    D, D2, Fiat32, Fiat64, Field, Native, P, SQRT_MINUS_ONE, Words, less_than, words_from_bytes,
+    D, D2, Fiat32, Fiat64, Field, Native, P, SQRT_MINUS_ONE, Words, less_than, same, words_from_bytes,
     words_to_bytes,
 };
 use super::super::inverse::{invert, invert_words};
@@ -163,6 +163,17 @@ proptest! {
     fn inverses(a in field_words()) {
         inverse_agrees_with_power::<Fiat64>(&a);
         inverse_agrees_with_power::<Fiat32>(&a);
+    }
+
+    #[test]
+    fn comparisons(a in field_words(), b in field_words(), word in 0..4usize) {
+        let by_bytes = |a: &Words, b: &Words| words_to_bytes(a).iter().rev().cmp(words_to_bytes(b).iter().rev());
+        let mut near = a;
+        near[word] ^= 1;
+        for (a, b) in [(a, b), (b, a), (a, a), (a, near), (near, a)] {
+            prop_assert_eq!(less_than(&a, &b), by_bytes(&a, &b).is_lt());
+            prop_assert_eq!(same(&a, &b), by_bytes(&a, &b).is_eq());
+        }
     }
 
     #[test]

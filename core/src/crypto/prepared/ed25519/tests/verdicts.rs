@@ -240,6 +240,11 @@ fn small_orders_are_refused_although_the_equation_holds() {
         assert_eq!(accepted_by_the_equation, r == EIGHT_TORSION[0].compress().0);
         assert!(!keys.verdict(b"message", &signature));
     }
+    // The neutral element in its other spellings, p + 1 and 'negative zero', where the equation holds too.
+    for r in unusual_encodings() {
+        let s = challenge(&r, &public_key, b"message") * secret;
+        assert!(!keys.verdict(b"message", &joined(&r, s.as_bytes())));
+    }
     for a in EIGHT_TORSION {
         assert!(Keys::new(&a.compress().0).prepared.is_empty());
     }
