@@ -22,3 +22,7 @@ pub mod crypto;
 pub mod refresh;
 pub mod revocation;
 pub mod verify;
+
+#[cfg(feature = "internals")]
+#[doc(hidden)]
+pub mod internals;

@@ -1,5 +1,7 @@
 //! Signatures: one trait, one file per backend. Never sees an algorithm name, only a [`Scheme`].
 
+pub(crate) mod prepared;
+
 use crate::jose::algorithm::Scheme;
 
 /// The signature does not verify. Deliberately without detail: a verifier must not become an oracle.
