@@ -1,5 +1,7 @@
 //! Signatures: one trait, one file per backend. Never sees an algorithm name, only a [`Scheme`].
 
+// Nothing in the library prepares keys yet: tests, benchmarks and fuzz targets do.
+#[cfg_attr(not(feature = "internals"), allow(dead_code))]
 pub(crate) mod prepared;
 
 use crate::jose::algorithm::Scheme;

@@ -62,9 +62,9 @@ impl Sum {
         Sum { x: point.x, y: point.y, zz: Element::ONE, zzz: Element::ONE }
     }
 
-    /// `self + (other.x, other_y)` (EFD madd-2008-s). Exceptional where the points are equal or opposite.
-    #[inline(always)]
-    pub(super) fn add(&self, other_x: &Element, other_y: &Element) -> Sum {
+    /// `self + (other_x, other_y)` (EFD madd-2008-s). Exceptional where the points are equal or opposite.
+    #[inline]
+    pub(super) fn add(&mut self, other_x: &Element, other_y: &Element) {
         let u2 = other_x.mul(&self.zz);
         let s2 = other_y.mul(&self.zzz);
         let p = u2.sub(&self.x);
@@ -73,12 +73,11 @@ impl Sum {
         let rr = r.square();
         let ppp = p.mul(&pp);
         let q = self.x.mul(&pp);
-        let zz = self.zz.mul(&pp);
-        let zzz = self.zzz.mul(&ppp);
+        self.zz = self.zz.mul(&pp);
+        self.zzz = self.zzz.mul(&ppp);
         let y_ppp = self.y.mul(&ppp);
-        let x = rr.sub(&ppp).sub(&q.add(&q));
-        let y = r.mul(&q.sub(&x)).sub(&y_ppp);
-        Sum { x, y, zz, zzz }
+        self.x = rr.sub(&ppp).sub(&q.add(&q));
+        self.y = r.mul(&q.sub(&self.x)).sub(&y_ppp);
     }
 
     /// `2·self` (EFD dbl-2008-s-1). Never exceptional: no point of odd order has y = 0.

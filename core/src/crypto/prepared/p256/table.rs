@@ -9,6 +9,7 @@
 
 use super::field::{Element, less_than};
 use super::point::{Affine, Sum, invert_all};
+use super::word;
 
 /// The width w of the windows. Memory for time: a key takes 32, 86 or 256 KiB.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -127,6 +128,12 @@ impl Table {
         size_of_val::<[Affine]>(&self.entries)
     }
 
+    /// The entries of each window, for the tests.
+    #[cfg(test)]
+    pub(super) fn rows(&self) -> impl Iterator<Item = &[Affine]> {
+        self.entries.chunks_exact(self.window.half())
+    }
+
     #[inline(always)]
     fn add_digits<const W: usize>(&self, scalar: &[u64; 4], mut sum: Option<Sum>) -> Option<Sum> {
         let opposite = subtract_from_n(scalar);
@@ -148,10 +155,10 @@ impl Table {
             // No entry: the digit is zero.
             if let Some(entry) = row.get(usize::from(magnitude).wrapping_sub(1)) {
                 let y = entry.y.negate_if(negative != flip);
-                sum = Some(match sum {
+                match &mut sum {
                     Some(sum) => sum.add(&entry.x, &y),
-                    None => Sum::of(Affine { x: entry.x, y }),
-                });
+                    None => sum = Some(Sum::of(Affine { x: entry.x, y })),
+                }
             }
         }
         sum
@@ -161,9 +168,9 @@ impl Table {
 /// n - scalar.
 fn subtract_from_n(scalar: &[u64; 4]) -> [u64; 4] {
     let mut difference = [0; 4];
-    let mut borrow = false;
-    for ((word, n), s) in difference.iter_mut().zip(N).zip(scalar) {
-        (*word, borrow) = n.borrowing_sub(*s, borrow);
+    let mut borrow = 0;
+    for ((difference, n), s) in difference.iter_mut().zip(N).zip(scalar) {
+        (*difference, borrow) = word::subtract(n, *s, borrow);
     }
     difference
 }
