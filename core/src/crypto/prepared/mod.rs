@@ -5,6 +5,7 @@
 //! may run in variable time. Where a prepared path does not apply, the library backend serves.
 
 pub(crate) mod p256;
+pub(crate) mod rsa;
 
 /// The bytes are not a valid public key of the kind asked for.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
