@@ -10,3 +10,14 @@ pub(crate) mod rsa;
 /// The bytes are not a valid public key of the kind asked for.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct InvalidKey;
+
+/// How a prepared path stands on this machine.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum PathStatus {
+    /// It passed its self-test and serves.
+    Active,
+    /// Its self-test failed. It is switched off, and the library backend serves; worth reporting.
+    Failed,
+    /// The CPU lacks what it needs; the library backend serves.
+    Unsupported,
+}

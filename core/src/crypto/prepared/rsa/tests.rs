@@ -10,7 +10,8 @@ use proptest::prelude::*;
 use sha2::{Digest, Sha256, Sha384, Sha512};
 
 use super::padding::SignatureHash;
-use super::{InvalidKey, Modulus, PreparedRsa, is_healthy, slow};
+use super::{InvalidKey, KnownAnswer, Modulus, PreparedRsa, known_answer_holds, slow, status};
+use crate::crypto::prepared::PathStatus;
 use crate::crypto::{BadSignature, VerifySignature};
 use crate::jose::algorithm::{HashFunction, Scheme};
 
@@ -329,11 +330,8 @@ fn hash_length(hash: HashFunction) -> usize {
 
 #[test]
 fn the_vector_path_serves_where_the_cpu_has_it() {
-    #[cfg(target_arch = "x86_64")]
     let expected = super::ifma::cpu_supports();
-    #[cfg(not(target_arch = "x86_64"))]
-    let expected = false;
-    assert_eq!(is_healthy(), expected);
+    assert_eq!(status(), if expected { PathStatus::Active } else { PathStatus::Unsupported });
     for keys in KEYS.iter() {
         assert_eq!(keys.prepared.is_some(), expected);
         if let Some(prepared) = &keys.prepared {
@@ -343,11 +341,17 @@ fn the_vector_path_serves_where_the_cpu_has_it() {
 }
 
 #[test]
+fn a_wrong_answer_fails_the_self_test() {
+    let wrong = KnownAnswer { length: 256, digest: [0; 32] };
+    assert!(!known_answer_holds(&wrong));
+}
+
+#[test]
 fn keys_without_a_path_and_invalid_keys() {
     let n = KEYS[0].n.to_bytes_be();
     let new = |n: &[u8], e: &[u8]| PreparedRsa::new(n, e).map(|key| key.is_some());
-    assert_eq!(new(&n, &[0, 0, 1, 0, 1]), Ok(is_healthy()));
-    assert_eq!(new(&[&[0, 0], &n[..]].concat(), &E), Ok(is_healthy()));
+    assert_eq!(new(&n, &[0, 0, 1, 0, 1]), Ok(status() == PathStatus::Active));
+    assert_eq!(new(&[&[0, 0], &n[..]].concat(), &E), Ok(status() == PathStatus::Active));
     // 65539, and 2^32 + 1.
     assert_eq!(new(&n, &[1, 0, 3]), Ok(false));
     assert_eq!(new(&n, &[1, 0, 0, 0, 1]), Ok(false));
@@ -580,7 +584,7 @@ proptest! {
 
     #[test]
     fn powers_agree_with_the_slow_twin((n, s) in modulus_and_base()) {
-        prop_assume!(is_healthy());
+        prop_assume!(status() == PathStatus::Active);
         let modulus = Modulus::new(&n).expect("in range");
         let mut power = vec![0; n.len()];
         modulus.raise(&s, &mut power);
@@ -589,7 +593,7 @@ proptest! {
 
     #[test]
     fn powers_agree_with_num_bigint((n, s) in modulus_and_base()) {
-        prop_assume!(is_healthy());
+        prop_assume!(status() == PathStatus::Active);
         let modulus = Modulus::new(&n).expect("in range");
         let mut power = vec![0; n.len()];
         modulus.raise(&s, &mut power);

@@ -3,6 +3,10 @@
 /// Has no values.
 pub(super) enum Modulus {}
 
+pub(super) fn cpu_supports() -> bool {
+    false
+}
+
 impl Modulus {
     pub(super) fn new(_n: &[u8]) -> Option<Modulus> {
         None
