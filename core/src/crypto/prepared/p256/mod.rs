@@ -34,7 +34,7 @@ use sha2::{Digest, Sha256};
 use self::field::{Element, less_than, words_from_be_bytes};
 use self::inversion::invert_modulo_order;
 use self::point::Affine;
-use self::table::{N, Table};
+use self::table::{N, Selection, Table};
 use super::{InvalidKey, PathStatus};
 use crate::crypto::{BadSignature, VerifySignature};
 use crate::jose::algorithm::Scheme;
@@ -91,9 +91,11 @@ impl PreparedP256 {
         let inverse = scalar_of(&invert_modulo_order(&words_of(&s)));
         let u1 = words_of(&(z * inverse));
         let u2 = words_of(&(*r * inverse));
-        let sum = self.multiples.add_multiple(&u2, self.generator.add_multiple(&u1, None));
-        // u2 is not zero, so the sum is not empty.
-        let Some(sum) = sum else { return Verdict::Undecided };
+        let mut points = Selection::new();
+        self.generator.select(&u1, &mut points);
+        self.multiples.select(&u2, &mut points);
+        // u2 is not zero, so there are points.
+        let Some(sum) = points.sum() else { return Verdict::Undecided };
         if sum.is_exceptional() {
             return Verdict::Undecided;
         }

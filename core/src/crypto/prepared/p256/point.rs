@@ -62,11 +62,11 @@ impl Sum {
         Sum { x: point.x, y: point.y, zz: Element::ONE, zzz: Element::ONE }
     }
 
-    /// `self + (other_x, other_y)` (EFD madd-2008-s). Exceptional where the points are equal or opposite.
+    /// `self + other` (EFD madd-2008-s). Exceptional where the points are equal or opposite.
     #[inline]
-    pub(super) fn add(&mut self, other_x: &Element, other_y: &Element) {
-        let u2 = other_x.mul(&self.zz);
-        let s2 = other_y.mul(&self.zzz);
+    pub(super) fn add(&mut self, other: &Affine) {
+        let u2 = other.x.mul(&self.zz);
+        let s2 = other.y.mul(&self.zzz);
         let p = u2.sub(&self.x);
         let r = s2.sub(&self.y);
         let pp = p.square();

@@ -6,6 +6,8 @@
 //! - Digits are signed, -2^(w-1) < d_i <= 2^(w-1), so half the multiples suffice: -(x, y) is (x, -y).
 //! - A scalar above half the group's order n is replaced by its opposite n - k, of at most 255 bits, and the
 //!   signs are flipped: the last window can then not carry into one more.
+//! - All entries are read before any is added, so that the memory works on all of them at once: an addition
+//!   is longer than the window in which a CPU looks ahead, and tables are seldom in its nearest cache.
 
 use super::field::{Element, less_than};
 use super::point::{Affine, Sum, invert_all};
@@ -30,6 +32,12 @@ pub(super) const N: [u64; 4] =
 pub(super) struct Table {
     window: Window,
     entries: Box<[Affine]>,
+}
+
+/// Points read from tables, to be added up.
+pub(super) struct Selection {
+    points: [Affine; MAX_SELECTED],
+    count: usize,
 }
 
 impl Window {
@@ -114,12 +122,12 @@ impl Table {
         Table { window, entries }
     }
 
-    /// `sum` + `scalar`·P, `scalar` below n, lowest word first. `None` stands for the identity.
-    pub(super) fn add_multiple(&self, scalar: &[u64; 4], sum: Option<Sum>) -> Option<Sum> {
+    /// Adds to `selection` the points whose sum is `scalar`·P, for a scalar below n, lowest word first.
+    pub(super) fn select(&self, scalar: &[u64; 4], selection: &mut Selection) {
         match self.window {
-            Window::Bits4 => self.add_digits::<4>(scalar, sum),
-            Window::Bits6 => self.add_digits::<6>(scalar, sum),
-            Window::Bits8 => self.add_digits::<8>(scalar, sum),
+            Window::Bits4 => self.select_digits::<4>(scalar, selection),
+            Window::Bits6 => self.select_digits::<6>(scalar, selection),
+            Window::Bits8 => self.select_digits::<8>(scalar, selection),
         }
     }
 
@@ -135,7 +143,7 @@ impl Table {
     }
 
     #[inline(always)]
-    fn add_digits<const W: usize>(&self, scalar: &[u64; 4], mut sum: Option<Sum>) -> Option<Sum> {
+    fn select_digits<const W: usize>(&self, scalar: &[u64; 4], selection: &mut Selection) {
         let opposite = subtract_from_n(scalar);
         let flip = less_than(&opposite, scalar);
         let mut rest = if flip { opposite } else { *scalar };
@@ -154,14 +162,33 @@ impl Table {
             let [magnitude, ..] = magnitude.to_le_bytes();
             // No entry: the digit is zero.
             if let Some(entry) = row.get(usize::from(magnitude).wrapping_sub(1)) {
-                let y = entry.y.negate_if(negative != flip);
-                match &mut sum {
-                    Some(sum) => sum.add(&entry.x, &y),
-                    None => sum = Some(Sum::of(Affine { x: entry.x, y })),
-                }
+                selection.push(entry, negative != flip);
             }
         }
-        sum
+    }
+}
+
+impl Selection {
+    pub(super) fn new() -> Selection {
+        Selection { points: [Affine { x: Element::ZERO, y: Element::ZERO }; MAX_SELECTED], count: 0 }
+    }
+
+    /// The sum of the points; `None`, the identity, where there are none.
+    pub(super) fn sum(&self) -> Option<Sum> {
+        let (first, rest) = self.points.get(..self.count)?.split_first()?;
+        let mut sum = Sum::of(*first);
+        for point in rest {
+            sum.add(point);
+        }
+        Some(sum)
+    }
+
+    #[inline(always)]
+    fn push(&mut self, point: &Affine, negative: bool) {
+        if let Some(place) = self.points.get_mut(self.count) {
+            *place = Affine { x: point.x, y: point.y.negate_if(negative) };
+            self.count += 1;
+        }
     }
 }
 
@@ -174,3 +201,6 @@ fn subtract_from_n(scalar: &[u64; 4]) -> [u64; 4] {
     }
     difference
 }
+
+/// Two scalars in the narrowest windows.
+const MAX_SELECTED: usize = 2 * Window::Bits4.count();
