@@ -20,6 +20,7 @@ use crate::jose::claims::Claims;
 use crate::jose::compact::Compact;
 use crate::jose::header::Header;
 use crate::jose::jwk::{self, KeySetError};
+use crate::limits::DEFAULT_TABLE_BYTES;
 use crate::revocation::{Fingerprint, Freshness};
 
 /// Verifies tokens against a policy and its issuers' keys. Shared by any number of threads.
@@ -200,8 +201,9 @@ impl Verifier {
         from_operator: bool,
     ) -> Result<KeySetReport, KeyUpdateError> {
         let entries = jwk::parse_set(jwks).map_err(KeyUpdateError::KeySet)?;
-        self.change(issuer, |policy, old| {
-            let rules = KeyRules { algorithms: policy.algorithms, backends: self.backends };
+        self.change(issuer, |policy, old, tables_left| {
+            let rules =
+                KeyRules { algorithms: policy.algorithms, backends: self.backends, table_bytes: tables_left };
             let new = KeySet::build(key_set::KeySource { entries, from_operator }, rules, old);
             if new.is_empty() { Err(KeyUpdateError::NoUsableKey(new.report())) } else { Ok(new) }
         })
@@ -217,7 +219,7 @@ impl Verifier {
         kid: Option<&str>,
         state: KeyState,
     ) -> Result<KeySetReport, KeyUpdateError> {
-        self.change(issuer, |_, old| old.with_state(kid, state).ok_or(KeyUpdateError::UnknownKey))
+        self.change(issuer, |_, old, _| old.with_state(kid, state).ok_or(KeyUpdateError::UnknownKey))
     }
 
     /// Attaches revocation state for the scopes that the policy names, in place of what was attached before.
@@ -295,7 +297,7 @@ impl Verifier {
     fn change(
         &self,
         issuer: &str,
-        build: impl FnOnce(&IssuerPolicy, &KeySet) -> Result<KeySet, KeyUpdateError>,
+        build: impl FnOnce(&IssuerPolicy, &KeySet, usize) -> Result<KeySet, KeyUpdateError>,
     ) -> Result<KeySetReport, KeyUpdateError> {
         // A poisoned lock means that another writer panicked before its swap: the state is whole.
         let attached = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
@@ -304,7 +306,9 @@ impl Verifier {
         let (Some(policy), Some(keys)) = (old.policy.issuers().get(place), old.keys.get(place)) else {
             return Err(KeyUpdateError::UnknownIssuer);
         };
-        let new = build(policy, &keys.set)?;
+        let others = old.keys.iter().enumerate().filter(|(other, _)| *other != place);
+        let used: usize = others.map(|(_, keys)| keys.set.table_bytes()).sum();
+        let new = build(policy, &keys.set, DEFAULT_TABLE_BYTES.saturating_sub(used))?;
         let report = new.report();
         let mut all: Vec<_> = old.keys.iter().map(|keys| Arc::clone(&keys.set)).collect();
         if let Some(slot) = all.get_mut(place) {
@@ -439,18 +443,21 @@ impl State {
     /// The key sets for a policy: inline ones are built, others taken over from the state before.
     fn keys_for(policy: &Policy, old: Option<&State>, backends: Backends) -> Vec<Arc<KeySet>> {
         let empty = KeySet::default();
+        let mut tables_left = DEFAULT_TABLE_BYTES;
         let keys = policy.issuers().iter().map(|issuer| {
             let known = old.and_then(|old| old.keys.get(old.policy.find(&issuer.issuer)?));
             let known: &KeySet = known.map_or(&empty, |keys| &keys.set);
-            let rules = KeyRules { algorithms: issuer.algorithms, backends };
-            Arc::new(match &issuer.keys {
+            let rules = KeyRules { algorithms: issuer.algorithms, backends, table_bytes: tables_left };
+            let set = match &issuer.keys {
                 KeySource::Inline(json) => {
                     // Read once before, when the policy was built: it is a key set.
                     let entries = jwk::parse_set(json.as_bytes()).unwrap_or_default();
                     KeySet::build(key_set::KeySource { entries, from_operator: true }, rules, known)
                 }
                 KeySource::Host | KeySource::File(_) | KeySource::Uri(_) => known.under(rules),
-            })
+            };
+            tables_left = tables_left.saturating_sub(set.table_bytes());
+            Arc::new(set)
         });
         keys.collect()
     }
