@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 use std::io::{self, Write};
 use std::path::PathBuf;
 
+use libtoken::codec::json::OwnedDocument;
 use libtoken::jose::algorithm::Algorithm;
 use libtoken::limits::{
     MAX_CLAIM_NODES, MAX_HEADER_BYTES, MAX_ISSUERS, MAX_JSON_BYTES, MAX_JSON_DEPTH, MAX_KEY_CANDIDATES,
@@ -59,7 +60,7 @@ fn show(args: &ShowArgs) -> Result<Outcome, Failure> {
         Some(policy) => {
             let issuers: Vec<String> = policy.issuers().iter().map(settings).collect();
             let size = row("max_token_bytes", policy.max_token_bytes(), default_size(policy));
-            format!("{size}\n{}\n{}", issuers.join("\n"), limits())
+            format!("{size}\n{}\n{}\n{}", issuers.join("\n"), revocation(policy), limits())
         }
         None => {
             let nothing_set = IssuerPolicy::new("(required)", AudienceRule::AnyOf(Vec::new()));
@@ -106,6 +107,10 @@ fn settings(issuer: &IssuerPolicy) -> String {
     let claims: Vec<&str> =
         ["iss"].into_iter().chain(issuer.profile.required_claims().iter().copied()).chain(own).collect();
     text += &setting("required_claims", claims.join(", "), issuer.required_claims.is_empty());
+    text += &match issuer.status_lists.as_slice() {
+        [] => setting("status_lists", "none: a token that refers to one is refused", true),
+        lists => setting("status_lists", lists.join(", "), false),
+    };
     text += &match &issuer.tenant_claim {
         None => setting("tenant_claim", "none: a request that names a tenant is refused", true),
         Some(path) => setting("tenant_claim", path.text(), false),
@@ -119,6 +124,20 @@ fn settings(issuer: &IssuerPolicy) -> String {
     text
 }
 
+/// The settings of `revocation`, as the policy writes them out.
+fn revocation(policy: &Policy) -> String {
+    let written = OwnedDocument::parse(policy.to_json().as_bytes());
+    let settings = written.as_ref().ok().and_then(|w| w.root().member("revocation")?.members());
+    let Some(settings) = settings else {
+        return "revocation          none: tokens live until they expire\n".to_owned();
+    };
+    let rows = settings.map(|(name, value)| match value.items() {
+        None => setting(name, value.as_str().map_or_else(|| value.to_string(), str::to_owned), false),
+        Some(items) => items.map(|item| setting(name, item, false)).collect(),
+    });
+    format!("revocation\n{}", rows.collect::<String>())
+}
+
 fn setting(name: &str, value: impl ToString, is_default: bool) -> String {
     format!("  {}\n", row(name, value, is_default).trim_end())
 }
@@ -126,7 +145,7 @@ fn setting(name: &str, value: impl ToString, is_default: bool) -> String {
 fn row(name: &str, value: impl ToString, is_default: bool) -> String {
     let value = value.to_string();
     let origin = if is_default { "  (default)" } else { "" };
-    format!("{name:<20}{}{origin}\n", Visible(&value))
+    format!("{name:<19} {}{origin}\n", Visible(&value))
 }
 
 /// The limits that no policy can lift.

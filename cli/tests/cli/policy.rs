@@ -92,3 +92,24 @@ fn a_check_covers_the_key_files() {
         .write("policy.json", r#"{"issuers":[{"issuer":"i","audiences":["a"],"jwks_file":"nowhere.json"}]}"#);
     run(&["policy", "check", &policy]).assert_failure(&["nowhere.json", "cannot be opened"]);
 }
+
+/// Whatever a policy writes out as JSON is named in what people read, also fields that are added later.
+#[test]
+fn people_see_every_field_that_programs_see() {
+    let all = json!({"issuers": [{"issuer": "i", "audiences": ["a"], "algorithms": ["ES256"],
+        "max_age_seconds": 1, "tenant_claim": "t", "status_lists": ["https://i/1"], "jwks_file": "f"}],
+        "revocation": {"scopes": ["token", "session", "subject"], "max_staleness_seconds": 30, "directory": "d"}});
+    let show = |more: &[&str]| {
+        let run = run_with_input(&[&["policy", "show", "-"], more].concat(), all.to_string().as_bytes());
+        assert_eq!(run.code, 0, "{}", run.stderr);
+        run.stdout
+    };
+    let (text, written) = (show(&[]), show(&["--json"]));
+    let written: Value = serde_json::from_str(&written).expect("JSON");
+    for part in [&written, &written["issuers"][0], &written["revocation"]] {
+        for name in part.as_object().expect("an object").keys().filter(|name| *name != "issuers") {
+            let shown = text.lines().any(|line| line.split_whitespace().next() == Some(name));
+            assert!(shown, "{name} is missing in\n{text}");
+        }
+    }
+}
