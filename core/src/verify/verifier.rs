@@ -12,7 +12,7 @@ use super::checks;
 use super::key_set::{self, KeyRules, KeySet, KeySetReport, KeyState};
 use super::policy::{IssuerPolicy, KeySource, Policy};
 use super::revocations::{Introspected, RevocationState, Revocations};
-use super::scratch::Scratch;
+use super::scratch::{Scratch, Workspace};
 use super::status::{self, LoadedList, LoadedLists, StatusTokenError};
 use crate::crypto::Backends;
 use crate::error::{Code, Reason, Rejection};
@@ -25,7 +25,7 @@ use crate::revocation::{Fingerprint, Freshness};
 
 /// Verifies tokens against a policy and its issuers' keys. Shared by any number of threads.
 pub struct Verifier {
-    state: ArcSwap<State>,
+    state: Arc<ArcSwap<State>>,
     /// Held by whoever builds the next state, so that no change is lost to another. Holds what is not part of
     /// the state, but needed to build the next one.
     writer: Mutex<Attached>,
@@ -73,7 +73,7 @@ pub enum KeyUpdateError {
     NoUsableKey(KeySetReport),
 }
 
-struct State {
+pub(super) struct State {
     policy: Policy,
     /// In the order of the policy's issuers.
     keys: Vec<IssuerKeys>,
@@ -102,7 +102,7 @@ impl Verifier {
     pub fn with_backends(policy: Policy, backends: Backends) -> Verifier {
         let keys = State::keys_for(&policy, None, backends);
         let state = State::new(policy, keys, &Attached::default());
-        Verifier { state: ArcSwap::from_pointee(state), writer: Mutex::default(), backends }
+        Verifier { state: Arc::new(ArcSwap::from_pointee(state)), writer: Mutex::default(), backends }
     }
 
     /// Scratch memory that fits the largest token of the present policy.
@@ -111,7 +111,10 @@ impl Verifier {
     /// allocates once per thread. On a thread that never called it, the first verification does that.
     #[must_use]
     pub fn scratch(&self) -> Scratch {
-        Scratch::for_tokens_up_to(self.state.load().policy.max_token_bytes())
+        let mut scratch = Scratch::for_tokens_up_to(self.state.load().policy.max_token_bytes());
+        // What a thread's first look at the state costs is paid here and not by its first token.
+        scratch.known.load(&self.state);
+        scratch
     }
 
     /// Checks a token in compact serialization: `now` is in seconds since the Unix epoch.
@@ -129,8 +132,9 @@ impl Verifier {
         now: i64,
         scratch: &'s mut Scratch,
     ) -> Result<Verified<'s>, Rejection> {
-        let state = self.state.load();
-        if token.len() > state.policy.max_token_bytes() || token.len() > scratch.max_token_bytes() {
+        let Scratch { known, work: scratch } = scratch;
+        let state = known.load(&self.state);
+        if token.len() > state.policy.max_token_bytes() || token.len() > scratch.max_token_bytes {
             return Err(Rejection::new(Code::TokenTooLarge, Reason::OutOfRange));
         }
         let compact = Compact::split(token)?;
@@ -253,7 +257,7 @@ impl Verifier {
         if !policy.status_lists.iter().any(|known| known == uri) {
             return Err(StatusTokenError::NotAllowed);
         }
-        let mut scratch = Scratch::for_tokens_up_to(token.len());
+        let mut scratch = Workspace::for_tokens_up_to(token.len());
         let list = {
             let (header, claims) =
                 authentic(keys, token, now, &mut scratch).map_err(StatusTokenError::Rejected)?;
@@ -403,9 +407,9 @@ fn authentic<'s>(
     keys: &IssuerKeys,
     token: &[u8],
     now: i64,
-    scratch: &'s mut Scratch,
+    scratch: &'s mut Workspace,
 ) -> Result<(Header<'s>, Claims<'s>), Rejection> {
-    if token.len() > scratch.max_token_bytes() {
+    if token.len() > scratch.max_token_bytes {
         return Err(Rejection::new(Code::TokenTooLarge, Reason::OutOfRange));
     }
     let compact = Compact::split(token)?;
