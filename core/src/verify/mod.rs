@@ -9,6 +9,8 @@ mod policy;
 mod policy_json;
 mod scratch;
 mod verifier;
+#[allow(dead_code)]
+mod warm;
 
 pub use key_set::{KeyReport, KeySetReport, KeyState, SkippedKey};
 pub use policy::{
