@@ -37,24 +37,29 @@ impl Index {
     #[inline]
     pub(super) fn candidates(&self, hash: u64) -> impl Iterator<Item = (&AtomicU64, Slot)> {
         let set = self.set(hash);
-        // All ways are looked at before the first is followed: which way it is cannot be predicted, and eight
-        // words in a line are compared in the time of one wrong guess.
-        let mut ways = 0_u32;
-        for (way, word) in set.into_iter().flatten().enumerate() {
-            ways |= u32::from(Slot(peek(word)).has_tag_of(hash)) << way;
-        }
-        core::iter::from_fn(move || {
-            while ways != 0 {
+        let home = Index::home(hash);
+        // Most entries are in their home slot: the processor guesses so and goes on to the entry at once.
+        let first = set.and_then(|set| set.get(home)).and_then(|word| Slot::matching(word, hash));
+        let mut others = None;
+        let rest = core::iter::from_fn(move || {
+            let set = set?;
+            // All ways are looked at before one is followed: which way it is cannot be guessed, and eight words
+            // of a line are compared in the time of one wrong guess.
+            let ways = others.get_or_insert_with(|| {
+                set.iter().enumerate().fold(0_u32, |ways, (way, word)| {
+                    ways | u32::from(way != home && Slot(peek(word)).has_tag_of(hash)) << way
+                })
+            });
+            while *ways != 0 {
                 let way = ways.trailing_zeros() as usize;
-                ways &= ways - 1;
-                let word = set?.get(way)?;
-                let slot = Slot(observe(word));
-                if slot != Slot::EMPTY && slot.has_tag_of(hash) {
-                    return Some((word, slot));
+                *ways &= *ways - 1;
+                if let Some(found) = Slot::matching(set.get(way)?, hash) {
+                    return Some(found);
                 }
             }
             None
-        })
+        });
+        first.into_iter().chain(rest)
     }
 
     /// The slot of the entry at a place; `None` if it was removed.
@@ -67,25 +72,45 @@ impl Index {
     /// Returns whether an entry had to go.
     pub(super) fn insert(&self, hash: u64, ring: RingName, place: u64) -> bool {
         let new = Slot::new(hash, ring, place, 0);
-        let worst = self.set(hash).and_then(|set| set.iter().min_by_key(|word| Slot(peek(word)).worth()));
-        worst.is_some_and(|word| Slot(publish(word, new.0)) != Slot::EMPTY)
+        let home = Index::home(hash);
+        let worth = |(way, word): &(usize, &AtomicU64)| (Slot(peek(word)).worth(), *way != home);
+        let worst = self.set(hash).and_then(|set| set.iter().enumerate().min_by_key(worth));
+        worst.is_some_and(|(_, word)| Slot(publish(word, new.0)) != Slot::EMPTY)
     }
 
     /// Removes all entries that are there now; returns how many.
     pub(super) fn clear(&self) -> u64 {
-        self.lines.words().iter().map(|word| u64::from(Slot(publish(word, 0)) != Slot::EMPTY)).sum()
+        self.lines
+            .at(0)
+            .unwrap_or(&[])
+            .iter()
+            .map(|word| u64::from(Slot(publish(word, 0)) != Slot::EMPTY))
+            .sum()
     }
 
     #[inline]
     fn set(&self, hash: u64) -> Option<&[AtomicU64; WAYS]> {
         // The top half of the hash as a fraction of the sets.
         let set = ((hash >> 32) * self.sets) >> 32;
-        self.lines.words().as_chunks().0.get(usize::try_from(set).ok()?)
+        self.lines.at(usize::try_from(set).ok()?)?.first_chunk()
+    }
+
+    /// Where an entry goes in its set if it can: bits of the hash that neither the set nor the tag takes.
+    #[inline]
+    fn home(hash: u64) -> usize {
+        usize::from(hash.to_le_bytes()[2]) % WAYS
     }
 }
 
 impl Slot {
     const EMPTY: Slot = Slot(0);
+
+    /// What a slot holds, if it may be an entry with this hash.
+    #[inline]
+    fn matching(word: &AtomicU64, hash: u64) -> Option<(&AtomicU64, Slot)> {
+        let slot = Slot(observe(word));
+        (slot != Slot::EMPTY && slot.has_tag_of(hash)).then_some((word, slot))
+    }
 
     fn new(hash: u64, ring: RingName, place: u64, frequency: u64) -> Slot {
         let ring = u64::from(ring == RingName::Main);

@@ -20,7 +20,7 @@ mod index;
 mod ring;
 mod sync;
 
-#[cfg(all(test, not(loom)))]
+#[cfg(all(test, not(loom), not(miri)))]
 mod hit_rate;
 #[cfg(all(test, loom))]
 mod models;
@@ -226,7 +226,7 @@ impl WarmTable {
     ///
     /// Never waits, and never allocates.
     #[inline]
-    pub(crate) fn find(&self, token: &[u8], head: &mut [u64]) -> Option<Hit> {
+    pub(crate) fn find<const WORDS: usize>(&self, token: &[u8], head: &mut [u64; WORDS]) -> Option<Hit> {
         match &self.keying {
             Keying::WholeToken => self.find_key(token, head),
             Keying::Digest(secret) => self.find_key(blake3::keyed_hash(secret, token).as_bytes(), head),
@@ -275,7 +275,7 @@ impl WarmTable {
     }
 
     #[inline]
-    fn find_key(&self, key: &[u8], head: &mut [u64]) -> Option<Hit> {
+    fn find_key<const WORDS: usize>(&self, key: &[u8], head: &mut [u64; WORDS]) -> Option<Hit> {
         let hash = self.hash(key)?;
         for (word, slot) in self.index.candidates(hash) {
             let (ring, place) = (self.ring(slot.ring()), slot.place());
@@ -283,11 +283,9 @@ impl WarmTable {
             if entry.hash != hash || !entry.has_key(key) {
                 continue;
             }
-            let value_words = entry.shape.value_words;
-            let wanted = head.len().min(value_words);
-            if entry.copy_value(0, head.get_mut(..wanted)?) && ring.holds(place) {
+            if entry.copy_head(head) && ring.holds(place) {
                 slot.count(word);
-                return Some(Hit { ring: slot.ring(), place, value_words });
+                return Some(Hit { ring: slot.ring(), place, value_words: entry.shape.value_words });
             }
         }
         None
@@ -323,13 +321,23 @@ impl WarmTable {
 
     fn remove_key(&self, key: &[u8]) {
         let Some(hash) = self.hash(key) else { return };
-        for (word, slot) in self.index.candidates(hash) {
+        // Again only if another thread changed a slot at that moment, to move the entry or to remove it.
+        while !self.try_to_remove(key, hash) {}
+    }
+
+    /// Empties the slots that hold the key, or may: an entry that is being moved cannot be compared, so its slot
+    /// is emptied unseen, or the move would bring it back. `false` if a slot changed meanwhile.
+    fn try_to_remove(&self, key: &[u8], hash: u64) -> bool {
+        self.index.candidates(hash).all(|(word, slot)| {
             let (ring, place) = (self.ring(slot.ring()), slot.place());
-            let is_it = ring.entry(place).is_some_and(|entry| entry.hash == hash && entry.has_key(key));
-            if is_it && ring.holds(place) && slot.remove(word) {
-                Counters::add(&self.counters.removed, 1);
+            let has_key = ring.entry(place).is_some_and(|entry| entry.hash == hash && entry.has_key(key));
+            if !has_key && ring.holds(place) {
+                return true;
             }
-        }
+            let is_removed = slot.remove(word);
+            Counters::add(&self.counters.removed, u64::from(is_removed));
+            is_removed
+        })
     }
 
     /// A folded multiplication of 16 bytes near the end of the key, each half mixed with half of the seed.

@@ -126,12 +126,9 @@ impl Ring {
     pub(super) fn write(&self, place: u64, hash: u64, key: &[u8], value: &[u64]) {
         before_overwriting();
         let shape = Shape { key_bytes: key.len(), value_words: value.len() };
-        let (chunks, rest) = key.as_chunks::<8>();
-        let words = [shape.pack(), hash]
-            .into_iter()
-            .chain(chunks.iter().map(|chunk| u64::from_le_bytes(*chunk)))
-            .chain((!rest.is_empty()).then(|| last_word(key)))
-            .chain(value.iter().copied());
+        let whole = key.as_chunks::<8>().0.iter().map(|chunk| u64::from_le_bytes(*chunk));
+        let words = [shape.pack(), hash].into_iter().chain(whole).chain([last_word(key)]);
+        let words = words.chain(value.iter().copied());
         let target = self.words_at(place).unwrap_or(&[]);
         target.iter().zip(words).for_each(|(target, word)| put(target, word));
     }
@@ -148,8 +145,7 @@ impl Ring {
     /// From a place to the end of the ring.
     #[inline]
     fn words_at(&self, place: u64) -> Option<&[AtomicU64]> {
-        let line = usize::try_from(place & (self.lap - 1)).ok()?;
-        self.lines.words().get(line * LINE_WORDS..)
+        self.lines.at(usize::try_from(place & (self.lap - 1)).ok()?)
     }
 
     fn next_lap(&self, place: u64) -> u64 {
@@ -158,28 +154,25 @@ impl Ring {
 }
 
 impl Entry<'_> {
-    /// Whether the entry's key is this one: compared to its end even where it differs, eight bytes at a time.
+    /// Whether the entry's key is this one: compared to its end even where it differs, eight words at a time.
     #[inline]
     pub(super) fn has_key(&self, key: &[u8]) -> bool {
+        let chunks = key.as_chunks::<8>().0;
+        let Some((words, [last, ..])) = self.body.split_at_checked(chunks.len()) else { return false };
         if self.shape.key_bytes != key.len() {
             return false;
         }
-        let (chunks, rest) = key.as_chunks::<8>();
-        let Some((whole, after)) = self.body.split_at_checked(chunks.len()) else { return false };
-        let mut difference = 0;
-        let (key_lines, key_words) = chunks.as_chunks::<LINE_WORDS>();
-        let (lines, words) = whole.as_chunks::<LINE_WORDS>();
-        for (key_line, line) in key_lines.iter().zip(lines) {
-            for (chunk, word) in key_line.iter().zip(line) {
+        let mut difference = last_word(key) ^ peek(last);
+        if let (Some(last_chunks), Some(last_words)) = (chunks.last_chunk(), words.last_chunk()) {
+            for (chunks, words) in chunks.as_chunks().0.iter().zip(words.as_chunks().0) {
+                difference |= line_difference(chunks, words);
+            }
+            // The last eight, some of them for the second time: cheaper than to count them.
+            difference |= line_difference(last_chunks, last_words);
+        } else {
+            for (chunk, word) in chunks.iter().zip(words) {
                 difference |= u64::from_le_bytes(*chunk) ^ peek(word);
             }
-        }
-        for (chunk, word) in key_words.iter().zip(words) {
-            difference |= u64::from_le_bytes(*chunk) ^ peek(word);
-        }
-        if !rest.is_empty() {
-            let Some(word) = after.first() else { return false };
-            difference |= last_word(key) ^ peek(word);
         }
         difference == 0
     }
@@ -187,11 +180,29 @@ impl Entry<'_> {
     /// Copies words of the value, from word `from` on; `false` if it has fewer.
     #[inline]
     pub(super) fn copy_value(&self, from: usize, out: &mut [u64]) -> bool {
-        let start = self.shape.key_words();
-        let value = start.checked_add(self.shape.value_words).and_then(|end| self.body.get(start..end));
-        let Some(words) = value.and_then(|value| value.get(from..)?.get(..out.len())) else { return false };
+        let Some(words) = self.value().and_then(|value| value.get(from..)?.get(..out.len())) else {
+            return false;
+        };
         out.iter_mut().zip(words).for_each(|(out, word)| *out = peek(word));
         true
+    }
+
+    /// Copies the first words of the value, as many as there are and fit; `false` if the entry is cut off.
+    #[inline]
+    pub(super) fn copy_head<const WORDS: usize>(&self, head: &mut [u64; WORDS]) -> bool {
+        let Some(value) = self.value() else { return false };
+        if let Some(value) = value.first_chunk::<WORDS>() {
+            // Of a size known when compiled: no loop.
+            *head = core::array::from_fn(|at| value.get(at).map_or(0, peek));
+        } else {
+            head.iter_mut().zip(value).for_each(|(head, word)| *head = peek(word));
+        }
+        true
+    }
+
+    #[inline]
+    fn value(&self) -> Option<&[AtomicU64]> {
+        self.body.get(self.shape.key_words()..)?.get(..self.shape.value_words)
     }
 }
 
@@ -204,8 +215,10 @@ impl Shape {
         HEADER_WORDS.saturating_add(self.key_words()).saturating_add(self.value_words)
     }
 
+    /// Whole words, and one for the rest.
+    #[inline]
     fn key_words(self) -> usize {
-        self.key_bytes.div_ceil(8)
+        self.key_bytes / 8 + 1
     }
 
     /// Both sizes fit: a larger entry than [`super::LARGEST_ENTRY_LINES`] is never written.
@@ -222,9 +235,18 @@ impl Shape {
     }
 }
 
-/// The bytes of a key after its last whole word, with zeros behind them. A key has eight bytes or more, and not
-/// a multiple of eight.
+/// The last eight bytes of a key, which may overlap its last whole word.
 #[inline]
 fn last_word(key: &[u8]) -> u64 {
-    key.last_chunk().map_or(0, |last| u64::from_le_bytes(*last) >> ((8 - key.len() % 8) * 8 % 64))
+    key.last_chunk().map_or(0, |last| u64::from_le_bytes(*last))
+}
+
+/// Not 0 if any of eight words differ.
+#[inline]
+fn line_difference(chunks: &[[u8; 8]; LINE_WORDS], words: &[AtomicU64; LINE_WORDS]) -> u64 {
+    let mut difference = 0;
+    for (chunk, word) in chunks.iter().zip(words) {
+        difference |= u64::from_le_bytes(*chunk) ^ peek(word);
+    }
+    difference
 }

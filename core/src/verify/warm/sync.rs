@@ -33,25 +33,25 @@ pub(super) enum Site {
 /// Words of one cache line.
 pub(super) const LINE_WORDS: usize = 8;
 
-/// Zeroed words that begin with a cache line.
+/// Zeroed cache lines of words.
 pub(super) struct Lines {
+    /// A few more words than asked for, so that the first line can begin with a line of the cache.
     words: Box<[AtomicU64]>,
     first: usize,
-    len: usize,
 }
 
 impl Lines {
     pub(super) fn new(lines: usize) -> Lines {
-        let len = lines * LINE_WORDS;
-        let words: Box<[AtomicU64]> = (0..len + LINE_WORDS - 1).map(|_| AtomicU64::new(0)).collect();
+        let words = (0..lines * LINE_WORDS + LINE_WORDS - 1).map(|_| AtomicU64::new(0));
+        let words: Box<[AtomicU64]> = words.collect();
         let past = words.as_ptr().addr() % (LINE_WORDS * size_of::<u64>());
-        let first = (LINE_WORDS - past / size_of::<u64>()) % LINE_WORDS;
-        Lines { words, first, len }
+        Lines { words, first: (LINE_WORDS - past / size_of::<u64>()) % LINE_WORDS }
     }
 
+    /// From a line to the end.
     #[inline]
-    pub(super) fn words(&self) -> &[AtomicU64] {
-        self.words.get(self.first..self.first + self.len).unwrap_or(&[])
+    pub(super) fn at(&self, line: usize) -> Option<&[AtomicU64]> {
+        self.words.get(self.first + line * LINE_WORDS..)
     }
 }
 
