@@ -13,11 +13,11 @@ use super::sync::Site;
 use super::sync::weak::weaken;
 use super::{Keying, Sizes, WarmTable};
 
-/// Three tokens of one line each, of the same length.
+/// Tokens whose entries take one line each.
 const TOKENS: [&[u8]; 3] =
     [b"first token, 30 bytes of text.", b"other token, 30 bytes of text.", &[b'z'; 30]];
 
-/// Room for one entry in each ring.
+/// Room for two entries in the small ring and one in the main one.
 fn table() -> Arc<WarmTable> {
     let sizes = Sizes { sets: 1, small_lines: 2, main_lines: 1 };
     Arc::new(WarmTable::with_sizes(&sizes, Keying::WholeToken, *b"warm table seed!"))
