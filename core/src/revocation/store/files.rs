@@ -187,19 +187,19 @@ pub(super) fn open_log_for_reading(directory: &Path) -> Result<File, StoreError>
     File::open(directory.join(LOG)).map_err(io_error(StoreFile::Log))
 }
 
+/// A new file that its owner alone can read: logs name people.
 pub(super) fn create_new(directory: &Path, name: &str) -> Result<File, StoreError> {
-    OpenOptions::new()
-        .read(true)
-        .write(true)
-        .create_new(true)
-        .open(directory.join(name))
-        .map_err(io_error(file_of(name)))
+    let mut options = OpenOptions::new();
+    options.read(true).write(true).create_new(true);
+    make_private(&mut options);
+    options.open(directory.join(name)).map_err(io_error(file_of(name)))
 }
 
-/// A file under the temporary name of `name`, emptied if a crash left one.
+/// The same under the temporary name of `name`, emptied if a crash left one.
 pub(super) fn create_temporary(directory: &Path, name: &str) -> Result<File, StoreError> {
     let mut options = OpenOptions::new();
     options.read(true).write(true).create(true).truncate(true);
+    make_private(&mut options);
     options.open(temporary(directory, name)).map_err(io_error(file_of(name)))
 }
 
