@@ -22,6 +22,10 @@ pub mod crypto;
 pub mod revocation;
 pub mod verify;
 
+#[cfg(feature = "internals")]
+#[doc(hidden)]
+pub mod internals;
+
 /// The Rust example of the README is compiled and run with the tests.
 #[cfg(doctest)]
 #[doc = include_str!("../../README.md")]

@@ -371,3 +371,35 @@ mod status_lists {
         assert_eq!(code(&v, &key, &at("15"), NOW), Some((Code::NotRevocable, Some("status"))));
     }
 }
+
+/// docs/token-spec.md: revocation comes after every other rule, and in the order of its table.
+#[test]
+fn the_order_of_the_steps() {
+    let doubt = r#","max_staleness_seconds":60,"on_stale":"refuse""#;
+    let mut f = Fixture::new(r#"["token","subject"]"#, doubt);
+    f.revoke("token", &["t"], NOW + 600);
+    f.revoke("subject", &["u"], NOW);
+    let code = |claims: &str, now| f.verify(&f.token(claims), now).err().map(|r| (r.code, r.claim));
+    // Broken in every way from step 1 on; then one after the other is mended.
+    let late = NOW + 61;
+    assert_eq!(code(&format!(r#""sub":"u","exp":{NOW}"#), late), Some((Code::Expired, Some("exp"))));
+    let exp = NOW + 600;
+    assert_eq!(code(&format!(r#""sub":"u","exp":{exp}"#), late), Some((Code::NotRevocable, Some("token"))));
+    assert_eq!(
+        code(&format!(r#""jti":"t","sub":"u","exp":{exp}"#), late),
+        Some((Code::NotRevocable, Some("iat")))
+    );
+    assert_eq!(
+        code(&format!(r#""jti":"t","sub":"u","iat":{NOW},"exp":{exp}"#), late),
+        Some((Code::Revoked, Some("token")))
+    );
+    assert_eq!(
+        code(&format!(r#""jti":"x","sub":"u","iat":{NOW},"exp":{exp}"#), late),
+        Some((Code::Revoked, Some("subject")))
+    );
+    assert_eq!(
+        code(&format!(r#""jti":"x","sub":"v","iat":{NOW},"exp":{exp}"#), late),
+        Some((Code::Stale, None))
+    );
+    assert_eq!(code(&format!(r#""jti":"x","sub":"v","iat":{NOW},"exp":{exp}"#), NOW + 60), None);
+}

@@ -12,7 +12,10 @@ use crate::jose::jwk::KeyProblem;
 
 struct P256(ecdsa::VerifyingKey<ecdsa::P256>);
 struct P384(ecdsa::VerifyingKey<ecdsa::P384>);
-struct Rsa(rsa::VerifyingKey);
+struct Rsa {
+    key: rsa::VerifyingKey,
+    modulus_bytes: usize,
+}
 
 /// Whether this CPU has all that graviola asserts (`verify_cpu_features` in its source).
 #[cfg(target_arch = "x86_64")]
@@ -36,18 +39,21 @@ pub(super) fn is_usable() -> bool {
 }
 
 pub(super) fn p256(point: &[u8; 64]) -> Result<Box<dyn VerifySignature>, KeyProblem> {
+    check_range(point, &P256_PRIME)?;
     let key = ecdsa::VerifyingKey::from_x962_uncompressed(&uncompressed::<65>(point));
     Ok(Box::new(P256(key.map_err(|_| KeyProblem::InvalidPoint)?)))
 }
 
 pub(super) fn p384(point: &[u8; 96]) -> Result<Box<dyn VerifySignature>, KeyProblem> {
+    check_range(point, &P384_PRIME)?;
     let key = ecdsa::VerifyingKey::from_x962_uncompressed(&uncompressed::<97>(point));
     Ok(Box::new(P384(key.map_err(|_| KeyProblem::InvalidPoint)?)))
 }
 
 pub(super) fn rsa(n: &[u8], e: u64) -> Result<Box<dyn VerifySignature>, KeyProblem> {
     let key = rsa::VerifyingKey::from_pkcs1_der(&pkcs1(n, e));
-    Ok(Box::new(Rsa(key.map_err(|_| KeyProblem::RsaModulus)?)))
+    let key = key.map_err(|_| KeyProblem::RsaModulus)?;
+    Ok(Box::new(Rsa { key, modulus_bytes: n.len() }))
 }
 
 impl VerifySignature for P256 {
@@ -79,7 +85,12 @@ impl VerifySignature for P384 {
 impl VerifySignature for Rsa {
     fn verify(&self, scheme: Scheme, message: &[u8], signature: &[u8]) -> Result<(), BadSignature> {
         use HashFunction::{Sha256, Sha384, Sha512};
-        let key = &self.0;
+        // RFC 8017 §8.1.2 and §8.2.2, step 1. graviola 0.4 ignores zeros before the number, so that one signature
+        // would have many spellings.
+        if signature.len() != self.modulus_bytes {
+            return Err(BadSignature);
+        }
+        let key = &self.key;
         match scheme {
             Scheme::RsaPkcs1(Sha256) => key.verify_pkcs1_sha256(signature, message),
             Scheme::RsaPkcs1(Sha384) => key.verify_pkcs1_sha384(signature, message),
@@ -97,6 +108,14 @@ impl VerifySignature for Rsa {
     fn backend(&self) -> &'static str {
         "graviola"
     }
+}
+
+/// Both coordinates must be below the field's prime (SEC 1 §2.3.4 and §3.2.2.1 step 2). graviola 0.4 reduces larger
+/// ones instead, so that one key would have two spellings.
+fn check_range(point: &[u8], prime: &[u8]) -> Result<(), KeyProblem> {
+    let (x, y) = point.split_at(point.len() / 2);
+    // Big-endian numbers of the same length compare as their bytes do.
+    if x < prime && y < prime { Ok(()) } else { Err(KeyProblem::InvalidPoint) }
 }
 
 /// X9.62 §4.3.6: 04, x, y.
@@ -139,3 +158,18 @@ fn der(tag: u8, content: &[u8]) -> Vec<u8> {
     out.extend_from_slice(content);
     out
 }
+
+/// p of P-256 (SP 800-186 §3.2.1.3), big-endian.
+#[rustfmt::skip]
+const P256_PRIME: [u8; 32] = [
+    0xff, 0xff, 0xff, 0xff, 0x00, 0x00, 0x00, 0x01, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00,
+    0x00, 0x00, 0x00, 0x00, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff,
+];
+
+/// p of P-384 (SP 800-186 §3.2.1.4), big-endian.
+#[rustfmt::skip]
+const P384_PRIME: [u8; 48] = [
+    0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff,
+    0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xfe,
+    0xff, 0xff, 0xff, 0xff, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0xff, 0xff, 0xff, 0xff,
+];

@@ -12,6 +12,10 @@ mod rustcrypto;
 #[cfg(feature = "internals")]
 mod unchecked;
 
+// Nothing in the library prepares keys yet: tests, benchmarks and fuzz targets do.
+#[cfg_attr(not(feature = "internals"), allow(dead_code, unused_imports))]
+pub(crate) mod prepared;
+
 use crate::jose::algorithm::Scheme;
 use crate::jose::jwk::{KeyMaterial, KeyProblem};
 

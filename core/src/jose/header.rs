@@ -38,6 +38,7 @@ impl Parameters {
         let malformed = |name, reason| Rejection::of(Code::MalformedHeader, name, reason);
         let members = header.members().ok_or(Rejection::new(Code::MalformedHeader, Reason::WrongType))?;
         let (mut alg, mut kid, mut typ) = (None, None, None);
+        // The first such member counts, so that the code does not depend on what else the header holds.
         let mut refused = None;
         for (name, value) in members {
             let string = |name| value.as_str().ok_or(malformed(name, Reason::WrongType));
@@ -46,13 +47,18 @@ impl Parameters {
                 "kid" => kid = string("kid").map(|_| Some(value.index()))?,
                 "typ" => typ = string("typ").map(|_| Some(value.index()))?,
                 "crit" => {
-                    refused = Some(Rejection::of(Code::UnsupportedCritical, "crit", crit_reason(value)))
+                    let reason = crit_reason(value);
+                    refused.get_or_insert(Rejection::of(Code::UnsupportedCritical, "crit", reason));
                 }
                 // RFC 7797 §6: without `crit` a reader that does not know `b64` would go on and misread it.
                 "b64" if value.as_bool() != Some(true) => {
-                    refused = Some(Rejection::of(Code::UnsupportedCritical, "b64", Reason::CheckFailed));
+                    let rejection = Rejection::of(Code::UnsupportedCritical, "b64", Reason::CheckFailed);
+                    refused.get_or_insert(rejection);
                 }
-                "zip" => refused = Some(Rejection::of(Code::CompressedToken, "zip", Reason::CheckFailed)),
+                "zip" => {
+                    let rejection = Rejection::of(Code::CompressedToken, "zip", Reason::CheckFailed);
+                    refused.get_or_insert(rejection);
+                }
                 _ => {}
             }
         }
@@ -152,6 +158,9 @@ mod tests {
             (r#"{"alg":"ES256","crit":[1]}"#, (UnsupportedCritical, Some("crit"), Reason::WrongType)),
             (r#"{"alg":"ES256","b64":false}"#, (UnsupportedCritical, Some("b64"), Reason::CheckFailed)),
             (r#"{"alg":"ES256","zip":"DEF"}"#, (CompressedToken, Some("zip"), Reason::CheckFailed)),
+            (r#"{"zip":"DEF","crit":[]}"#, (CompressedToken, Some("zip"), Reason::CheckFailed)),
+            (r#"{"crit":[],"zip":"DEF"}"#, (UnsupportedCritical, Some("crit"), Reason::Syntax)),
+            (r#"{"crit":[],"zip":"DEF","alg":7}"#, (MalformedHeader, Some("alg"), Reason::WrongType)),
         ] {
             assert_eq!(code(json), Some(expected), "{json}");
         }

@@ -135,6 +135,9 @@ pub fn parse_set_value(root: Value<'_>) -> Result<Vec<SetEntry>, KeySetError> {
     Ok(keys.map(|key| SetEntry { kid: kid(key), key: Jwk::read(key) }).collect())
 }
 
+/// The private members of RFC 7518 §6 and RFC 8037 §2.
+pub(crate) const PRIVATE_MEMBERS: &[&str] = &["d", "p", "q", "dp", "dq", "qi", "oth"];
+
 impl Jwk {
     /// Reads one key.
     ///
@@ -206,8 +209,8 @@ impl KeyMaterial {
     fn read(key: Value<'_>) -> Result<KeyMaterial, KeyProblem> {
         let kty = required_string(key, "kty")?;
         let crv = optional_string(key, "crv")?;
-        // Private members of RFC 7518 §6 and RFC 8037 §2. `oct` is private by nature and checked by policy.
-        if kty != "oct" && ["d", "p", "q", "dp", "dq", "qi", "oth"].iter().any(|m| key.member(m).is_some()) {
+        // `oct` is private by nature and checked by policy.
+        if kty != "oct" && PRIVATE_MEMBERS.iter().any(|m| key.member(m).is_some()) {
             return Err(KeyProblem::PrivateKey);
         }
         match (kty, crv) {

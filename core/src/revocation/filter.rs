@@ -279,13 +279,18 @@ mod tests {
 
     #[test]
     fn everything_put_in_is_found_and_little_else() {
-        for count in [0, 1, 2, 3, 10, 100, 1_000, 100_000] {
+        let (counts, others): (&[usize], _) = if cfg!(miri) {
+            (&[0, 1, 3, 50], 100)
+        } else {
+            (&[0, 1, 2, 3, 10, 100, 1_000, 100_000], 100_000)
+        };
+        for &count in counts {
             let inside = fingerprints("in", count);
             let bytes = Filter::build(inside.iter().chain(&inside).copied(), *b"the key.").unwrap();
             let filter = Filter::open(&bytes).unwrap();
             assert_eq!((filter.key_id(), filter.entries()), (*b"the key.", count as u64));
             assert!(inside.iter().all(|fingerprint| filter.lookup(*fingerprint) == Answer::Maybe));
-            let wrong = fingerprints("out", 100_000)
+            let wrong = fingerprints("out", others)
                 .into_iter()
                 .filter(|fingerprint| filter.lookup(*fingerprint) != Answer::Exactly(NotBefore::NONE))
                 .count();
@@ -300,12 +305,13 @@ mod tests {
     #[test]
     fn every_damaged_header_and_every_other_length_is_refused() {
         let bytes = Filter::build(fingerprints("in", 50), [0; 8]).unwrap();
-        for bit in 0..HEADER_BYTES * 8 {
+        let step = if cfg!(miri) { 17 } else { 1 };
+        for bit in (0..HEADER_BYTES * 8).step_by(step) {
             let mut damaged = bytes.clone();
             damaged[bit / 8] ^= 1 << (bit % 8);
             assert_eq!(Filter::open(&damaged).err(), Some(FilterError::Malformed), "bit {bit}");
         }
-        for length in 0..bytes.len() {
+        for length in (0..bytes.len()).step_by(step) {
             assert_eq!(Filter::open(&bytes[..length]).err(), Some(FilterError::Malformed), "{length}");
         }
         let longer = [bytes.as_slice(), &[0]].concat();

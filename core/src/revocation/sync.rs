@@ -1,7 +1,7 @@
 //! The atomics of the live table, in one place so that a model checker can stand in for them.
 //!
 //! `RUSTFLAGS="--cfg loom"` swaps in loom's types, and lets a model weaken one ordering at a time to show that
-//! it is needed (core/tests/loom.rs).
+//! it is needed (`models`).
 
 #[cfg(not(loom))]
 pub(crate) use core::sync::atomic::{AtomicU64, Ordering, fence};

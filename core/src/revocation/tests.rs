@@ -270,7 +270,7 @@ fn a_recheck_at_the_same_stamp_looks_nothing_up() {
 #[test]
 fn memory_is_flat_under_steady_load() {
     let mut writer = Writer::in_memory(settings(0), T).unwrap();
-    let lifetime = 1_000;
+    let lifetime = if cfg!(miri) { 5 } else { 1_000 };
     let per_second = 20;
     let mut largest = 0;
     for second in 0..20 * lifetime {
@@ -285,10 +285,10 @@ fn memory_is_flat_under_steady_load() {
     }
     let live = usize::try_from((lifetime + i64::from(MAX_LEEWAY_SECONDS)) * per_second).unwrap();
     assert!(largest <= live * 24 + 4096, "{largest} bytes for {live} live entries");
-    assert!(writer.stats().generation > 20);
+    assert!(cfg!(miri) || writer.stats().generation > 20);
 
     // Without any insertion, maintenance alone empties it.
-    for _ in 0..10_000 {
+    for _ in 0..if cfg!(miri) { 200 } else { 10_000 } {
         writer.commit(u64::MAX, T + 100 * lifetime).unwrap();
         writer.maintain(64).unwrap();
     }
@@ -367,7 +367,8 @@ fn stress() {
             }
         });
         assert!(made.load(Ordering::Relaxed) >= half);
-        assert!(live.applied_sequence() >= least && writer_generation.load(Ordering::Relaxed) > 3);
+        assert!(live.applied_sequence() >= least);
+        assert!(writer_generation.load(Ordering::Relaxed) > 1);
     }
 }
 
@@ -462,6 +463,68 @@ fn another_process_sees_a_revocation_at_once() {
     assert!(ask(5_000) && ask(1) && !ask(5_001));
     drop(input);
     assert!(process.wait().unwrap().success());
+}
+
+const KILLED: &str = "LIBTOKEN_TEST_KILLED";
+
+/// What the process does that will be killed: revokes one number after the other, in a table that grows and
+/// forgets, and says which it has acknowledged.
+fn revoke_until_killed(path: &Path) {
+    let mut writer = Writer::open(path, settings(0), T).unwrap();
+    let mut out = std::io::stdout().lock();
+    for number in writer.sequence() + 1.. {
+        let now = T + i64::try_from(number).unwrap() / 64;
+        writer.insert(&id(number, now + 100)).unwrap();
+        writer.commit(number, now).unwrap();
+        writeln!(out, "answer {number}").unwrap();
+    }
+}
+
+/// `LIBTOKEN_KILLS=200` for the long run.
+#[test]
+#[cfg_attr(miri, ignore = "miri starts no processes")]
+fn a_killed_writer_loses_nothing_that_it_acknowledged() {
+    if let Some(path) = env::var_os(KILLED) {
+        return revoke_until_killed(Path::new(&path));
+    }
+    let scratch = Scratch::new("killed");
+    let mut generation = 0;
+    let mut last = 0;
+    for round in 0..long_run("LIBTOKEN_KILLS", 10) {
+        let mut process = Command::new(env::current_exe().unwrap())
+            .args(["--exact", "revocation::tests::a_killed_writer_loses_nothing_that_it_acknowledged"])
+            .arg("--nocapture")
+            .env(KILLED, scratch.live())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut output = BufReader::new(process.stdout.take().unwrap()).lines();
+        let answer =
+            |line: String| line.split_once("answer ").map(|(_, number)| number.parse::<u64>().unwrap());
+        let wanted = last + 1 + random(round) % 3_000;
+        let reached = |number: &u64| *number >= wanted;
+        let mut acknowledged =
+            output.by_ref().map_while(Result::ok).filter_map(answer).find(reached).unwrap();
+        process.kill().unwrap();
+        process.wait().unwrap();
+        // What it could still write before the signal; the last line may be torn.
+        let rest: Vec<String> = output.map_while(Result::ok).collect();
+        for line in rest.iter().rev().skip(1) {
+            acknowledged = acknowledged.max(answer(line.clone()).unwrap_or(0));
+        }
+        let live = Live::open(&scratch.live(), KEY_ID).unwrap();
+        last = live.applied_sequence();
+        assert!(last >= acknowledged, "{last} {acknowledged}");
+        let mut reader = live.reader();
+        for number in last.saturating_sub(20_000).max(1)..=last {
+            assert!(is_revoked(&mut reader, number, None), "{number} of {last}");
+        }
+        let writer = Writer::open(&scratch.live(), settings(0), T).unwrap();
+        assert_eq!(writer.sequence(), last);
+        assert!(scratch.names().len() == 3, "{:?}", scratch.names());
+        generation = writer.stats().generation;
+    }
+    assert!(generation > 3);
 }
 
 #[test]

@@ -161,17 +161,26 @@ impl KeySet {
             Some(known) => Arc::clone(&known.verifier),
             None => Arc::from(crypto::load(&jwk.material, rules.backends)?),
         };
-        let state = match known {
-            Some(known) if known.kid == jwk.kid || known.state == KeyState::Tainted => known.state,
-            _ => KeyState::Active,
+        // The same key may stand under several kids: taint concerns the key, the other states the entry.
+        let same_key = || previous.keys.iter().filter(|k| k.material == jwk.material);
+        let state = if same_key().any(|k| k.state == KeyState::Tainted) {
+            KeyState::Tainted
+        } else {
+            same_key().find(|k| k.kid == jwk.kid).map_or(KeyState::Active, |k| k.state)
         };
         Ok(Key { kid: jwk.kid.clone(), material: jwk.material.clone(), algorithms, state, verifier })
     }
 
-    /// A copy in which the keys with this `kid` have another state; `None` if there are none.
+    /// A copy in which the keys with this `kid` have another state; `None` if there are none. Tainting a key,
+    /// and taking that back, reaches the same key under its other kids as well.
     pub(super) fn with_state(&self, kid: Option<&str>, state: KeyState) -> Option<KeySet> {
-        let fits = |key: &Key| key.kid.as_deref() == kid;
-        self.keys.iter().any(fits).then(|| KeySet {
+        let named = |key: &Key| key.kid.as_deref() == kid;
+        let fits = |key: &Key| {
+            named(key)
+                || ((state == KeyState::Tainted || key.state == KeyState::Tainted)
+                    && self.keys.iter().any(|k| named(k) && k.material == key.material))
+        };
+        self.keys.iter().any(named).then(|| KeySet {
             source: self.source.clone(),
             keys: self.keys.iter().map(|k| k.copy(if fits(k) { state } else { k.state })).collect(),
             skipped: self.skipped.clone(),

@@ -17,6 +17,10 @@ pub use key_set::{KeyReport, KeySetReport, KeyState, SkippedKey};
 pub use policy::{
     AudienceRule, IssuerPolicy, KeySource, Policy, PolicyError, PolicyProblem, Profile, RequiredClaim,
 };
+#[doc(hidden)]
+pub use policy_json::{ISSUER_FIELDS, POLICY_FIELDS};
+#[doc(hidden)]
+pub use revocation_json::{REVOCATION_FIELDS, SCOPE_FIELDS};
 pub use revocations::{Introspected, RevocationPolicy, RevocationState};
 pub use scratch::Scratch;
 pub use status::StatusTokenError;

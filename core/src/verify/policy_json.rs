@@ -12,7 +12,7 @@ use super::revocation_json;
 use crate::codec::json::{Kind, OwnedDocument, Value};
 use crate::codec::pointer::ClaimPath;
 use crate::jose::algorithm::{Algorithm, Algorithms};
-use crate::jose::jwk;
+use crate::jose::jwk::{self, PRIVATE_MEMBERS};
 use crate::limits::{DEFAULT_MAX_TOKEN_BYTES, MAX_LEEWAY_SECONDS, MAX_TOKEN_AGE_SECONDS, MAX_TOKEN_BYTES};
 
 impl Policy {
@@ -177,9 +177,13 @@ impl<'a> Place<'a> {
     }
 }
 
-const POLICY_FIELDS: &[&str] = &["issuers", "max_token_bytes", "revocation"];
+/// The fields of a policy file, for the test of its schema.
+#[doc(hidden)]
+pub const POLICY_FIELDS: &[&str] = &["issuers", "max_token_bytes", "revocation"];
 
-const ISSUER_FIELDS: &[&str] = &[
+/// The fields of an issuer in it.
+#[doc(hidden)]
+pub const ISSUER_FIELDS: &[&str] = &[
     "issuer",
     "audiences",
     "audience_check",
@@ -324,7 +328,7 @@ pub(super) fn quoted_list(list: impl IntoIterator<Item = impl AsRef<str>>) -> St
     format!("[{}]", items.join(", "))
 }
 
-/// The inline key set without `k` members.
+/// The inline key set without secrets: `k`, and the private members of a key that is skipped because it has them.
 fn without_secrets(json: &str) -> String {
     let Ok(document) = OwnedDocument::parse(json.as_bytes()) else { return "null".to_owned() };
     let keys = document.root().member("keys").and_then(|keys| keys.items()).into_iter().flatten();
@@ -334,7 +338,7 @@ fn without_secrets(json: &str) -> String {
                 .members()
                 .into_iter()
                 .flatten()
-                .filter(|(name, _)| *name != "k")
+                .filter(|(name, _)| *name != "k" && !PRIVATE_MEMBERS.contains(name))
                 .map(|(name, value)| format!("{}:{value}", quoted(name)))
                 .collect();
             format!("{{{}}}", members.join(","))
@@ -483,5 +487,14 @@ mod tests {
         let policy = Policy::from_json(json.as_bytes()).expect("policy");
         assert!(!policy.to_json().contains("MDEy"));
         assert!(policy.to_json().contains(r#""jwks": {"keys":[{"kty":"oct","kid":"s"}]}"#));
+        // A private key beside the public one it belongs to: skipped as a key, and its secret stays unwritten.
+        let x = "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo";
+        let json = format!(
+            r#"{{"issuers":[{{"issuer":"i","audiences":["a"],"jwks":{{"keys":[
+                {{"kty":"OKP","crv":"Ed25519","x":"{x}"}},
+                {{"kty":"OKP","crv":"Ed25519","x":"{x}","d":"nWGxne_9WmC6hEr0kuwsxERJxWl7MmkZcDusAxyuf2A"}}]}}}}]}}"#
+        );
+        let policy = Policy::from_json(json.as_bytes()).expect("policy");
+        assert!(policy.to_json().contains(x) && !policy.to_json().contains("nWGx"));
     }
 }

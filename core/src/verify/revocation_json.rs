@@ -10,9 +10,14 @@ use crate::limits::MAX_TOKEN_AGE_SECONDS;
 use crate::revocation::scope::{Cardinality, MissingClaim, Namespace, ScopeKind, ScopeSource};
 use crate::revocation::{DoubtPolicy, Fallback, Scope};
 
-const FIELDS: &[&str] = &["scopes", "max_staleness_seconds", "on_stale", "on_maybe", "directory"];
+/// The fields of `revocation`, for the test of the schema.
+#[doc(hidden)]
+pub const REVOCATION_FIELDS: &[&str] =
+    &["scopes", "max_staleness_seconds", "on_stale", "on_maybe", "directory"];
 
-const SCOPE_FIELDS: &[&str] =
+/// The fields of a scope in it.
+#[doc(hidden)]
+pub const SCOPE_FIELDS: &[&str] =
     &["name", "kind", "claims", "of", "ancestors", "values", "namespace", "missing", "max_lifetime_seconds"];
 
 const STANDARD_NAMES: &str = "token, session, subject, client, key, issuer, all";
@@ -22,7 +27,7 @@ pub(super) fn read(place: &Place<'_>) -> Result<RevocationPolicy, PolicyError> {
     let mut scopes = None;
     let mut doubt = DoubtPolicy::default();
     let mut directory = None;
-    for (name, field) in place.fields(FIELDS)? {
+    for (name, field) in place.fields(REVOCATION_FIELDS)? {
         match name {
             "scopes" => scopes = Some(field.items()?.iter().map(scope).collect::<Result<Vec<_>, _>>()?),
             "max_staleness_seconds" => {

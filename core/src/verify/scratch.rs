@@ -189,3 +189,38 @@ fn decode_json(encoded: &[u8], buffer: &mut Buffer) -> Result<(), Option<JsonErr
 fn internal() -> Rejection {
     Rejection::new(Code::Internal, Reason::CheckFailed)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_refused_header_is_refused_every_time() {
+        let mut scratch = Scratch::for_tokens_up_to(1000);
+        for json in [r#"{"alg":"none"}"#, r#"{"alg":"ES256","crit":["x"]}"#, "[]", "{"] {
+            let encoded = base64url::encode(json.as_bytes());
+            let first = scratch.load_header(encoded.as_bytes());
+            assert!(first.is_err(), "{json}");
+            assert_eq!(scratch.load_header(encoded.as_bytes()), first, "{json}");
+        }
+    }
+
+    #[test]
+    fn many_headers_in_turn_are_each_read_as_themselves() {
+        let mut scratch = Scratch::for_tokens_up_to(20_000);
+        let headers: Vec<String> = (0..3 * HEADER_SLOTS)
+            .map(|n| {
+                // Every fourth is too long to be kept.
+                let filler = "x".repeat(if n % 4 == 0 { MAX_KEPT_HEADER_BYTES } else { 0 });
+                base64url::encode(format!(r#"{{"alg":"ES256","kid":"{n}","x":"{filler}"}}"#).as_bytes())
+            })
+            .collect();
+        for round in 0..3 {
+            for (n, encoded) in headers.iter().enumerate() {
+                let slot = scratch.load_header(encoded.as_bytes()).expect("a header");
+                let header = scratch.header(slot).expect("a header");
+                assert_eq!(header.kid, Some(n.to_string().as_str()), "round {round}");
+            }
+        }
+    }
+}

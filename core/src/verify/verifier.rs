@@ -105,6 +105,9 @@ impl Verifier {
     }
 
     /// Scratch memory that fits the largest token of the present policy.
+    ///
+    /// To be called on the thread that will verify: it also makes this thread known to the state's swap, which
+    /// allocates once per thread. On a thread that never called it, the first verification does that.
     #[must_use]
     pub fn scratch(&self) -> Scratch {
         Scratch::for_tokens_up_to(self.state.load().policy.max_token_bytes())

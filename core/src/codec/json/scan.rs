@@ -28,13 +28,14 @@ pub struct Tape {
     outer: [Frame; MAX_JSON_DEPTH],
 }
 
-/// An open container.
+/// An open container. Four whole words: copies of a `bool` and its padding cost stalled loads.
 #[derive(Clone, Copy, Default, Debug)]
 struct Frame {
     node: usize,
     members: usize,
     seen_names: u64,
-    is_object: bool,
+    /// [`OBJECT`] or [`ARRAY`].
+    kind: u64,
 }
 
 pub(super) const NULL: u64 = 0;
@@ -157,9 +158,10 @@ impl Scanner<'_> {
                 open @ (b'{' | b'[') => {
                     *outer.get_mut(depth).ok_or(JsonError::TooLarge)? = frame;
                     depth += 1;
-                    frame = Frame { node: self.len, members: 0, seen_names: 0, is_object: open == b'{' };
+                    let kind = if open == b'{' { OBJECT } else { ARRAY };
+                    frame = Frame { node: self.len, members: 0, seen_names: 0, kind };
                     // Length and successor are filled in when it closes.
-                    self.push(if open == b'{' { OBJECT } else { ARRAY }, self.at, 0)?;
+                    self.push(kind, self.at, 0)?;
                     self.at += 1;
                     self.space();
                     // `]` and `}` stand two after `[` and `{` in ASCII.
@@ -189,7 +191,7 @@ impl Scanner<'_> {
                 if depth == 0 {
                     return Ok(());
                 }
-                match (self.peek(), frame.is_object) {
+                match (self.peek(), frame.kind == OBJECT) {
                     (b',', is_object) => {
                         self.at += 1;
                         self.space();
@@ -254,6 +256,9 @@ impl Scanner<'_> {
         let node = self.len;
         let (start, len) = self.string()?;
         frame.members += 1;
+        if frame.members > MAX_OBJECT_MEMBERS {
+            return Err(JsonError::TooLarge);
+        }
         let bit = 1 << name_hash(word(self.bytes, start), len);
         if frame.seen_names & bit != 0 {
             refuse_duplicate(self.bytes, self.nodes, *frame, node)?;
@@ -356,9 +361,6 @@ fn leading_digits(word: u64) -> usize {
 /// Refuses the name at `new` if the object has it already; called when their hashes say it might.
 #[cold]
 fn refuse_duplicate(bytes: &[u8], nodes: &[Node], object: Frame, new: usize) -> Result<(), JsonError> {
-    if object.members > MAX_OBJECT_MEMBERS {
-        return Err(JsonError::TooLarge);
-    }
     let node = |index: usize| nodes.get(index).copied().unwrap_or_default();
     let text = |node: Node| bytes.get(node.start()..node.start() + node.len());
     let mut name = object.node + 1;

@@ -69,7 +69,7 @@ fn limits_hold() {
         format!("{{{}}}", list.join(",")).into_bytes()
     };
     assert!(tree(&members(256)).is_ok());
-    assert_eq!(tree(&members(400)), Err(JsonError::TooLarge));
+    assert_eq!(tree(&members(257)), Err(JsonError::TooLarge));
     let mut long = vec![b'"'];
     long.resize(1 << 20, b'x');
     long.push(b'"');

@@ -1,0 +1,4 @@
+//! A door to the inside for fuzz targets and benchmarks, behind the feature `internals`. Not an interface:
+//! anything here may change at any time.
+
+pub mod ed25519;
