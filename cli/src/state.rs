@@ -119,6 +119,20 @@ impl Open {
         appended.map_err(|e| self.failure(&e))
     }
 
+    /// Ends the writing. A log that has grown far beyond what is alive is put away, so that opening the state
+    /// stays quick; if that fails, the events are recorded all the same, and a warning tells why.
+    pub(crate) fn finish(mut self) {
+        let (log, base) = (self.store.log_bytes(), self.store.base_bytes() as u64);
+        let mut ended = Ok(());
+        if log > LONG_LOG_BYTES && log > base.saturating_mul(LONG_LOG_BASES) {
+            ended = self.store.compact(clock::now());
+        }
+        if let Err(error) = ended.and_then(|()| self.store.close()) {
+            // If standard error is gone too, the next command that opens the state tells.
+            let _ = writeln!(io::stderr(), "warning: {}: {error}", files::name(&self.directory));
+        }
+    }
+
     pub(crate) fn failure(&self, error: &StoreError) -> Failure {
         failure(&self.directory, error)
     }
@@ -233,6 +247,13 @@ pub(crate) fn failure(directory: &Path, error: &StoreError) -> Failure {
 }
 
 const NO_SCOPES: &str = "has no revocation scopes";
+
+/// A log of up to this many bytes is never put away: some 100,000 events, which are read in 50 ms.
+const LONG_LOG_BYTES: u64 = 16 << 20;
+
+/// A log may be this many times as long as the base: an event takes some 130 bytes there, an entry at most 16
+/// in the base.
+const LONG_LOG_BASES: u64 = 8;
 
 /// How often a running verifier sees whether the files of the state are still the same: what it costs then
 /// (opening a file) is nothing, and nothing but a repair of damaged files waits for it.

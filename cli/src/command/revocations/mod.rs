@@ -124,7 +124,7 @@ fn compact(args: &WriterArgs) -> Result<Outcome, Failure> {
     open.store.compact(clock::now()).map_err(|e| open.failure(&e))?;
     let after = open.store.log_bytes() + open.store.base_bytes() as u64;
     let (before, after) = (show::grouped(before), show::grouped(after));
-    writeln!(io::stdout(), "{before} bytes before, {after} bytes now; the old log is in archive/")?;
+    writeln!(io::stdout(), "{before} bytes of log and base before, {after} now; the old log is in archive/")?;
     Ok(Outcome::Good)
 }
 

@@ -74,7 +74,9 @@ pub(super) fn run(path: &Path, args: &Args, notes: &Notes<'_>) -> Result<Outcome
     if tally.events == 0 {
         return Err(Failure::new(place, "no events", "give at least one, one JSON object per line"));
     }
-    report(args, &tally, notes, started)
+    let reported = report(args, &tally, notes, started);
+    open.finish();
+    reported
 }
 
 /// Reads a whole file without recording anything.

@@ -102,7 +102,9 @@ pub(crate) fn run(args: &Args) -> Result<Outcome, Failure> {
         return report_nothing();
     }
     let appended = open.record(&events)?;
-    report(args, &events, &appended, &notes)
+    let reported = report(args, &events, &appended, &notes);
+    open.finish();
+    reported
 }
 
 /// The orders that the arguments ask for.
