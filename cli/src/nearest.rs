@@ -3,7 +3,7 @@
 /// The name that differs from `typed` in the fewest places, if those are few.
 pub(crate) fn nearest<'a>(typed: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let scored = known.into_iter().map(|name| (distance(typed, name), name));
-    scored.filter(|(distance, name)| *distance <= (name.len() / 3).max(1)).min().map(|(_, name)| name)
+    scored.filter(|(distance, name)| *distance <= name.len() / 2).min().map(|(_, name)| name)
 }
 
 /// How many characters must be inserted, left out or replaced (Levenshtein).

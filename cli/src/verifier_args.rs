@@ -19,10 +19,10 @@ use crate::state::Followed;
 
 /// Which tokens to accept: a policy file, or one issuer described by options.
 #[derive(clap::Args)]
-#[group(id = "source", required = true, multiple = true, args = ["policy", "issuer"])]
+#[group(skip)]
 pub(crate) struct VerifierArgs {
     /// Policy file (docs/policy.schema.json); `libtoken policy show FILE` explains it
-    #[arg(long, value_name = "FILE", conflicts_with_all = [
+    #[arg(long, value_name = "FILE", required_unless_present = "issuer", conflicts_with_all = [
         "issuer", "audience", "no_audience_check", "algorithm", "profile", "accept_type", "leeway",
         "max_age", "allow_no_exp", "require_claim", "tenant_claim", "max_token_bytes",
     ])]

@@ -110,7 +110,6 @@ fn a_running_verifier_sees_what_another_process_revokes() {
     // The old file, still mapped, cannot tell; it is looked at once a second.
     std::thread::sleep(std::time::Duration::from_millis(1_100));
     assert_eq!(verdict(&second), "REVOKED");
-    drop(verdict);
     drop(input);
     assert_eq!(child.wait().expect("it ends").code(), Some(1));
 }

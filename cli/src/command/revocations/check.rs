@@ -18,9 +18,10 @@ use crate::scopes::{Scopes, in_words, quoted};
 use crate::show::Visible;
 use crate::state::{StateArgs, failure};
 
-/// A scope with its values, or a token. The exit code is 0 if it is not revoked, 1 if it is.
+/// A scope with its values, or a token.
 #[derive(clap::Args)]
-#[group(id = "checked", required = true, args = ["scope", "token"])]
+#[command(after_help = "The exit code is 0 if it is not revoked, 1 if it is.")]
+#[group(id = "checked", required = true, multiple = false, args = ["scope", "token"])]
 pub(crate) struct Args {
     /// The name of a scope in the policy
     #[arg(value_name = "SCOPE")]

@@ -11,9 +11,9 @@ use crate::failure::{Failure, Outcome};
 use crate::show;
 use crate::state::{StateArgs, failure};
 
-/// The exit code is 0 if the live table and every node that reports have applied all of it, else 1. Verifiers
-/// that map the live table see what it has; they are no nodes of their own.
+/// Which operation.
 #[derive(clap::Args)]
+#[command(after_help = HELP)]
 pub(crate) struct Args {
     /// The operation's id
     #[arg(value_name = "OPERATION", value_parser = operation)]
@@ -68,3 +68,7 @@ pub(super) fn operation(text: &str) -> Result<OperationId, String> {
 fn word(applied: bool) -> &'static str {
     if applied { "applied" } else { "PENDING" }
 }
+
+const HELP: &str = "\
+The exit code is 0 if the live table and every node that reports have applied all of it, else 1. Verifiers that map
+the live table see what it has; they are no nodes of their own.";

@@ -13,8 +13,9 @@ use crate::failure::{Failure, Outcome};
 use crate::show;
 use crate::state::{StateArgs, retention};
 
-/// Every event, hash and entry is read. The exit code is 0 if all is well, 1 if not.
+/// Every event, hash and entry is read.
 #[derive(clap::Args)]
+#[command(after_help = "The exit code is 0 if all is well, 1 if not.")]
 pub(crate) struct Args {
     #[command(flatten)]
     state: StateArgs,

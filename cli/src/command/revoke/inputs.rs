@@ -17,18 +17,18 @@ use crate::state::StateArgs;
 use crate::verifier_args::KeyFiles;
 
 #[derive(clap::Args)]
-#[group(id = "message", args = ["logout_token", "security_event", "rfc7009"])]
+#[group(skip)]
 pub(crate) struct Args {
     /// Carry out a logout token (OpenID Connect Back-Channel Logout); `-` reads it from standard input
-    #[arg(long, value_name = "JWT")]
+    #[arg(long, value_name = "JWT", group = "message")]
     logout_token: Option<String>,
 
     /// Carry out a security event token (CAEP, RISC); `-` reads it from standard input
-    #[arg(long, value_name = "JWT")]
+    #[arg(long, value_name = "JWT", group = "message")]
     security_event: Option<String>,
 
     /// Revoke this valid token by its `jti` (RFC 7009); `-` reads it from standard input
-    #[arg(long, value_name = "TOKEN")]
+    #[arg(long, value_name = "TOKEN", group = "message")]
     rfc7009: Option<String>,
 
     /// The scope for security events whose subject has exactly these fields: `tenant+user=SCOPE`; may be repeated

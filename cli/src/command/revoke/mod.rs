@@ -19,14 +19,10 @@ use crate::json_line::JsonLine;
 use crate::scopes::{self, Notes, Scopes};
 use crate::state::StateArgs;
 
-/// A scope of the policy and its values: `libtoken revoke subject alice`. Of a scope with one value, several
-/// can be named at once; of a composite, such as tenant and subject, its parts in order. Scopes by their
-/// standard names: token, session, subject, client, key (a `kid`), issuer and all (both without values).
-///
-/// A revocation of a token or session holds for good; one of a subject and the like refuses the tokens issued
-/// up to --at, so that whoever logs in again has a token that is accepted from the next second on.
+/// What is to be revoked, and what is kept of it for the audit.
 #[derive(clap::Args)]
-#[group(id = "what", required = true, args = ["scope", "from", "logout_token", "security_event", "rfc7009"])]
+#[command(after_help = HELP)]
+#[group(id = "what", required = true, multiple = false, args = ["scope", "from", "logout_token", "security_event", "rfc7009"])]
 pub(crate) struct Args {
     /// What is revoked: the name of a scope in the policy
     #[arg(value_name = "SCOPE")]
@@ -188,6 +184,17 @@ fn user_number() -> String {
 fn user_number() -> String {
     std::env::var("USERNAME").unwrap_or_default()
 }
+
+const HELP: &str = "\
+Scopes are named by the policy; by their standard names: token, session, subject, client, key (a kid), issuer and
+all. Of a scope with one value, several can be named at once; of a composite, its parts in order:
+  libtoken revoke token 4f7c 99d0 --policy policy.json
+  libtoken revoke department acme sales --policy policy.json --reason 'reorganized'
+A token or session is revoked for good. Of a subject and the like, the tokens issued up to --at are refused: whoever
+logs in again has a token that is accepted from the next second on. When the command returns, the event is on disk,
+and every verifier that maps the live table refuses the tokens.
+
+Fields of a line of --from: scope, issuer, values (a text or a list), at, until, reason, actor.";
 
 /// How far a time of issue may lie ahead of the clock, in seconds: as far as clocks may differ.
 const LATEST_AHEAD: i64 = MAX_LEEWAY_SECONDS as i64;

@@ -204,7 +204,8 @@ fn size_is_flat_under_steady_load() {
         store.compact(now).unwrap();
         sizes.push(store.base_bytes() as u64 + store.log_bytes());
     }
-    assert!(sizes[5..].iter().all(|&size| size <= sizes[4] + 64), "{sizes:?}");
+    // Entries live for 300 seconds and the leeway: after 6 rounds as many go as come.
+    assert!(sizes[8..].iter().all(|&size| size <= sizes[7] + 64), "{sizes:?}");
 }
 
 #[test]
