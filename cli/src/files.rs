@@ -26,6 +26,14 @@ pub(crate) fn read_document(path: &Path) -> Result<Vec<u8>, Failure> {
     Ok(bytes)
 }
 
+/// Reads a whole file, however large.
+pub(crate) fn read(path: &Path) -> Result<Vec<u8>, Failure> {
+    let mut bytes = Vec::new();
+    let read = open(path)?.read_to_end(&mut bytes);
+    read.map_err(|e| Failure::new(name(path), format_args!("cannot be read ({e})"), "check the file"))?;
+    Ok(bytes)
+}
+
 /// Opens a file for reading.
 pub(crate) fn open(path: &Path) -> Result<File, Failure> {
     File::open(path).map_err(|e| {
@@ -50,11 +58,17 @@ pub(crate) enum Existing {
     Replace,
 }
 
-/// Writes a new file, or prints for `-`. The text is first written beside the target under another name, so
+/// Writes a new file, or prints for `-`. The content is first written beside the target under another name, so
 /// the target is never there half-written, nor with other permissions than asked for.
-pub(crate) fn write(path: &Path, text: &str, access: Access, existing: Existing) -> Result<(), Failure> {
+pub(crate) fn write(
+    path: &Path,
+    content: impl AsRef<[u8]>,
+    access: Access,
+    existing: Existing,
+) -> Result<(), Failure> {
+    let content = content.as_ref();
     if is_stdio(path) {
-        return Ok(io::stdout().lock().write_all(text.as_bytes())?);
+        return Ok(io::stdout().lock().write_all(content)?);
     }
     let fail = |e: &io::Error| {
         if e.kind() == io::ErrorKind::AlreadyExists {
@@ -67,7 +81,7 @@ pub(crate) fn write(path: &Path, text: &str, access: Access, existing: Existing)
     let mut beside = path.as_os_str().to_owned();
     beside.push(format!(".{}.new", std::process::id()));
     let beside = PathBuf::from(beside);
-    let written = write_new(&beside, text, access).and_then(|()| match existing {
+    let written = write_new(&beside, content, access).and_then(|()| match existing {
         // A link to an existing name fails, where a rename would replace it.
         Existing::Keep => fs::hard_link(&beside, path),
         Existing::Replace => fs::rename(&beside, path),
@@ -79,7 +93,7 @@ pub(crate) fn write(path: &Path, text: &str, access: Access, existing: Existing)
     written.map_err(|e| fail(&e))
 }
 
-fn write_new(path: &Path, text: &str, access: Access) -> io::Result<()> {
+fn write_new(path: &Path, content: &[u8], access: Access) -> io::Result<()> {
     let mut options = OpenOptions::new();
     options.write(true).create_new(true);
     #[cfg(unix)]
@@ -90,7 +104,7 @@ fn write_new(path: &Path, text: &str, access: Access) -> io::Result<()> {
     #[cfg(not(unix))]
     let _ = access;
     let mut file = options.open(path)?;
-    file.write_all(text.as_bytes())?;
+    file.write_all(content)?;
     file.sync_all()
 }
 

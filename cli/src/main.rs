@@ -10,9 +10,12 @@ mod failure;
 mod files;
 mod json_line;
 mod lines;
+mod nearest;
 mod progress;
 mod random;
+mod scopes;
 mod show;
+mod state;
 mod template;
 mod usage;
 mod verifier_args;
@@ -24,7 +27,7 @@ use clap::Parser;
 use failure::Outcome;
 
 #[derive(Parser)]
-#[command(name = "libtoken", version, about = "Validate session and access tokens (JWT/JWS)")]
+#[command(name = "libtoken", version, about = "Validate and revoke session and access tokens (JWT/JWS)")]
 #[command(arg_required_else_help = true)]
 struct Cli {
     #[command(subcommand)]

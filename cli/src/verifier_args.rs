@@ -15,13 +15,14 @@ use libtoken::verify::{
 use crate::failure::Failure;
 use crate::files;
 use crate::show::Visible;
+use crate::state::Followed;
 
 /// Which tokens to accept: a policy file, or one issuer described by options.
 #[derive(clap::Args)]
-#[group(id = "source", required = true, multiple = true, args = ["policy", "issuer"])]
+#[group(skip)]
 pub(crate) struct VerifierArgs {
     /// Policy file (docs/policy.schema.json); `libtoken policy show FILE` explains it
-    #[arg(long, value_name = "FILE", conflicts_with_all = [
+    #[arg(long, value_name = "FILE", required_unless_present = "issuer", conflicts_with_all = [
         "issuer", "audience", "no_audience_check", "algorithm", "profile", "accept_type", "leeway",
         "max_age", "allow_no_exp", "require_claim", "tenant_claim", "max_token_bytes",
     ])]
@@ -42,6 +43,10 @@ pub(crate) struct VerifierArgs {
     /// JWK Set file of the issuer; with a policy of several issuers: ISSUER=FILE, may be repeated
     #[arg(long, value_name = "FILE")]
     jwks: Vec<String>,
+
+    /// State directory of revocations, if not the one that the policy names
+    #[arg(long, value_name = "DIR", requires = "policy")]
+    state: Option<PathBuf>,
 
     /// Allowed algorithm (default: each key's own); may be repeated
     #[arg(long, value_name = "ALGORITHM", value_parser = algorithm)]
@@ -87,15 +92,22 @@ impl VerifierArgs {
             Some(path) => (read_policy(path)?, files::name(path)),
             None => (self.policy_from_options()?, "--issuer".to_owned()),
         };
-        let verifier = Verifier::new(policy.clone());
-        for issuer in policy.issuers() {
-            let Some(path) = self.key_file(issuer, &policy)? else {
-                report_inline_keys(&verifier, issuer, &place);
-                continue;
-            };
-            load_keys(&verifier, issuer, &path)?;
-        }
+        let verifier = Verifier::new(policy);
+        KeyFiles { policy: self.policy.as_deref(), jwks: &self.jwks }.load(&verifier, &place)?;
         Ok(verifier)
+    }
+
+    /// Attaches the revocation state that the policy names to the verifier; `None` if it has no revocation.
+    pub(crate) fn follow(&self, verifier: &Verifier) -> Result<Option<Followed>, Failure> {
+        let policy = verifier.policy();
+        let Some(revocation) = policy.revocation() else { return Ok(None) };
+        let named = revocation.directory.as_deref().map(|d| beside(self.policy.as_deref(), d));
+        let Some(directory) = self.state.clone().or(named) else {
+            let place = self.policy.as_deref().map_or_else(String::new, files::name);
+            let what = "has revocation scopes, but names no state directory";
+            return Err(Failure::new(place, what, "set `revocation.directory` in it, or give --state DIR"));
+        };
+        Followed::open(directory, verifier).map(Some)
     }
 
     fn policy_from_options(&self) -> Result<Policy, Failure> {
@@ -118,9 +130,34 @@ impl VerifierArgs {
         Policy::with_max_token_bytes(vec![issuer], max_token_bytes)
             .map_err(|e| Failure::new("the options as a policy", e, "see `libtoken verify --help`"))
     }
+}
+
+/// Where the keys of a policy's issuers are.
+pub(crate) struct KeyFiles<'a> {
+    /// The policy file, from which relative paths count.
+    pub(crate) policy: Option<&'a Path>,
+    /// `FILE` or `ISSUER=FILE`, before what the policy says.
+    pub(crate) jwks: &'a [String],
+}
+
+impl KeyFiles<'_> {
+    /// Gives the verifier the keys of every issuer. Keys that are skipped are told on standard error; those
+    /// that are inline stand at `place`.
+    pub(crate) fn load(&self, verifier: &Verifier, place: &str) -> Result<(), Failure> {
+        let policy = verifier.policy();
+        for issuer in policy.issuers() {
+            match self.of(issuer, &policy)? {
+                Some(path) => {
+                    load_keys(verifier, issuer, &path)?;
+                }
+                None => report_inline_keys(verifier, issuer, place),
+            }
+        }
+        Ok(())
+    }
 
     /// The file with the issuer's keys: from `--jwks`, else from the policy. `None`: they are inline.
-    fn key_file(&self, issuer: &IssuerPolicy, policy: &Policy) -> Result<Option<PathBuf>, Failure> {
+    fn of(&self, issuer: &IssuerPolicy, policy: &Policy) -> Result<Option<PathBuf>, Failure> {
         let for_issuer = |text: &String| {
             let named = policy.issuers().iter().find_map(|i| Some((i, named_file(text, &i.issuer)?)));
             match named {
@@ -138,7 +175,7 @@ impl VerifierArgs {
         }
         match &issuer.keys {
             KeySource::Inline(_) => Ok(None),
-            KeySource::File(file) => Ok(Some(beside(self.policy.as_deref(), file))),
+            KeySource::File(file) => Ok(Some(beside(self.policy, file))),
             KeySource::Host | KeySource::Uri(_) => {
                 let from = match &issuer.keys {
                     KeySource::Uri(_) => "come from a URL, and this command opens no connection",

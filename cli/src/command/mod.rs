@@ -4,6 +4,9 @@ mod inspect;
 mod keys;
 mod mint;
 mod policy;
+mod revocations;
+mod revoke;
+mod snapshot;
 mod verify;
 
 use crate::failure::{Failure, Outcome};
@@ -23,6 +26,14 @@ pub(crate) enum Command {
     /// Show and check policy files
     #[command(subcommand)]
     Policy(policy::Command),
+    /// Revoke tokens: one, a session, all of a subject, or any other scope of the policy
+    Revoke(revoke::Args),
+    /// Make, read and look after a state directory of revocations
+    #[command(subcommand)]
+    Revocations(revocations::Command),
+    /// Build, inspect and compare signed snapshots of the revocation state
+    #[command(subcommand)]
+    Snapshot(snapshot::Command),
 }
 
 impl Command {
@@ -33,6 +44,9 @@ impl Command {
             Command::Keys(command) => command.run(),
             Command::Mint(args) => mint::run(args),
             Command::Policy(command) => command.run(),
+            Command::Revoke(args) => revoke::run(args),
+            Command::Revocations(command) => command.run(),
+            Command::Snapshot(command) => command.run(),
         }
     }
 }

@@ -4,14 +4,16 @@ use std::fmt::Write as _;
 use std::io::{self, Write};
 use std::path::PathBuf;
 
-use libtoken::codec::json::OwnedDocument;
+use libtoken::codec::pointer::ClaimPath;
 use libtoken::jose::algorithm::Algorithm;
 use libtoken::limits::{
     MAX_CLAIM_NODES, MAX_HEADER_BYTES, MAX_ISSUERS, MAX_JSON_BYTES, MAX_JSON_DEPTH, MAX_KEY_CANDIDATES,
     MAX_KEYS_PER_ISSUER, MAX_KID_BYTES, MAX_LEEWAY_SECONDS, MAX_OBJECT_MEMBERS, MAX_POLICY_LIST,
     MAX_RSA_BITS, MAX_TOKEN_AGE_SECONDS, MAX_TOKEN_BYTES, MIN_HMAC_KEY_BYTES, MIN_RSA_BITS,
 };
-use libtoken::verify::{AudienceRule, IssuerPolicy, KeySource, Policy, Verifier};
+use libtoken::revocation::scope::{Cardinality, MissingClaim, Namespace, ScopeKind, ScopeSource};
+use libtoken::revocation::{DoubtPolicy, Fallback, Scope};
+use libtoken::verify::{AudienceRule, IssuerPolicy, KeySource, Policy, RevocationPolicy, Verifier};
 
 use crate::failure::{Failure, Outcome};
 use crate::files;
@@ -60,12 +62,13 @@ fn show(args: &ShowArgs) -> Result<Outcome, Failure> {
         Some(policy) => {
             let issuers: Vec<String> = policy.issuers().iter().map(settings).collect();
             let size = row("max_token_bytes", policy.max_token_bytes(), default_size(policy));
-            format!("{size}\n{}\n{}\n{}", issuers.join("\n"), revocation(policy), limits())
+            let revocation = revocation(policy.revocation());
+            format!("{size}\n{}\n{revocation}\n{}", issuers.join("\n"), limits())
         }
         None => {
             let nothing_set = IssuerPolicy::new("(required)", AudienceRule::AnyOf(Vec::new()));
             let size = row("max_token_bytes", libtoken::limits::DEFAULT_MAX_TOKEN_BYTES, true);
-            format!("{size}\n{}\n{}", settings(&nothing_set), limits())
+            format!("{size}\n{}\n{}\n{}", settings(&nothing_set), revocation(None), limits())
         }
     };
     io::stdout().lock().write_all(text.as_bytes())?;
@@ -124,18 +127,73 @@ fn settings(issuer: &IssuerPolicy) -> String {
     text
 }
 
-/// The settings of `revocation`, as the policy writes them out.
-fn revocation(policy: &Policy) -> String {
-    let written = OwnedDocument::parse(policy.to_json().as_bytes());
-    let settings = written.as_ref().ok().and_then(|w| w.root().member("revocation")?.members());
-    let Some(settings) = settings else {
-        return "revocation          none: tokens live until they expire\n".to_owned();
+/// What can be revoked, and what happens in doubt.
+fn revocation(revocation: Option<&RevocationPolicy>) -> String {
+    let mut text = String::from("revocation\n");
+    let Some(revocation) = revocation else {
+        return text + &setting("scopes", "none: nothing can be revoked", true);
     };
-    let rows = settings.map(|(name, value)| match value.items() {
-        None => setting(name, value.as_str().map_or_else(|| value.to_string(), str::to_owned), false),
-        Some(items) => items.map(|item| setting(name, item, false)).collect(),
-    });
-    format!("revocation\n{}", rows.collect::<String>())
+    text += &setting("scopes", revocation.scopes.len(), false);
+    for scope in &revocation.scopes {
+        let standard = Scope::standard(&scope.name).as_ref() == Some(scope);
+        text += &setting(&format!("scope {}", scope.name), scope_in_words(scope), standard);
+    }
+    text += &match revocation.doubt.max_staleness_seconds {
+        None => setting("max_staleness_seconds", "none: loaded state is never too old", true),
+        Some(seconds) => setting("max_staleness_seconds", seconds, false),
+    };
+    let default = DoubtPolicy::default();
+    let (stale, maybe) = (revocation.doubt.on_stale, revocation.doubt.on_maybe);
+    text += &setting("on_stale", fallback(stale), stale == default.on_stale);
+    text += &setting("on_maybe", fallback(maybe), maybe == default.on_maybe);
+    text += &match &revocation.directory {
+        None => setting("directory", "none: the host gives the state (--state DIR)", true),
+        Some(directory) => setting("directory", directory, false),
+    };
+    text
+}
+
+/// `epoch, by client_id or azp, per issuer; missing: refuse; tokens live up to 2592000 seconds`
+fn scope_in_words(scope: &Scope) -> String {
+    let kind = match scope.kind {
+        ScopeKind::Id => "id",
+        ScopeKind::Epoch => "epoch",
+    };
+    let by = match &scope.source {
+        ScopeSource::Claims { keys, ancestors, cardinality } => {
+            let names =
+                |key: &Vec<ClaimPath>| key.iter().map(ClaimPath::text).collect::<Vec<_>>().join(" and ");
+            let mut by = format!("by {}", keys.iter().map(names).collect::<Vec<_>>().join(" or "));
+            if *cardinality == Cardinality::Each {
+                by += " (each value)";
+            }
+            if !ancestors.is_empty() {
+                by += &format!(", below {}", names(ancestors));
+            }
+            by
+        }
+        ScopeSource::Key => "by the kid of the key".to_owned(),
+        ScopeSource::Issuer => "of the issuer".to_owned(),
+        ScopeSource::All => "of all issuers".to_owned(),
+    };
+    let namespace = match scope.namespace {
+        Namespace::Issuer => "per issuer",
+        Namespace::Shared => "shared by all issuers",
+    };
+    let missing = match scope.missing {
+        MissingClaim::Refuse => "refuse",
+        MissingClaim::Ignore => "ignore",
+    };
+    let lifetime = scope.max_lifetime_seconds;
+    format!("{kind}, {by}, {namespace}; missing: {missing}; tokens live up to {lifetime} seconds")
+}
+
+fn fallback(fallback: Fallback) -> &'static str {
+    match fallback {
+        Fallback::Allow => "allow",
+        Fallback::Introspect => "introspect",
+        Fallback::Refuse => "refuse",
+    }
 }
 
 fn setting(name: &str, value: impl ToString, is_default: bool) -> String {

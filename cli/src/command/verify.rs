@@ -16,6 +16,7 @@ use crate::json_line::JsonLine;
 use crate::lines::{Line, Lines};
 use crate::progress::{self, TOKENS_PER_UPDATE, Unit};
 use crate::show::{self, Tone, Visible};
+use crate::state::Followed;
 use crate::verifier_args::VerifierArgs;
 
 /// Tokens are read from the arguments, else from --tokens, else from standard input. In a file, blank lines
@@ -57,7 +58,8 @@ pub(crate) struct Args {
 
 pub(crate) fn run(args: &Args) -> Result<Outcome, Failure> {
     let verifier = args.verifier.verifier()?;
-    let mut run = Run::new(args, &verifier);
+    let followed = args.verifier.follow(&verifier)?;
+    let mut run = Run::new(args, &verifier, followed);
     if !args.token.is_empty() {
         for (place, token) in (1..).zip(&args.token) {
             let bytes = token.as_bytes();
@@ -88,6 +90,8 @@ pub(crate) fn run(args: &Args) -> Result<Outcome, Failure> {
 struct Run<'a> {
     args: &'a Args,
     verifier: &'a Verifier,
+    /// Revocation state, if the policy has revocation.
+    followed: Option<Followed>,
     request: Request<'a>,
     scratch: Scratch,
     max_token_bytes: usize,
@@ -104,7 +108,7 @@ struct Tally {
 }
 
 impl<'a> Run<'a> {
-    fn new(args: &'a Args, verifier: &'a Verifier) -> Run<'a> {
+    fn new(args: &'a Args, verifier: &'a Verifier, followed: Option<Followed>) -> Run<'a> {
         let mut request = Request::new();
         request.audience = args.require_audience.as_deref();
         request.tenant = args.tenant.as_deref();
@@ -112,6 +116,7 @@ impl<'a> Run<'a> {
         Run {
             args,
             verifier,
+            followed,
             request,
             scratch: verifier.scratch(),
             max_token_bytes: verifier.policy().max_token_bytes(),
@@ -160,7 +165,16 @@ impl<'a> Run<'a> {
 
     fn verify(&mut self, token: &Line<'_>) -> Result<(), Failure> {
         let now = self.args.now.unwrap_or_else(clock::now);
-        let verdict = self.verifier.verify(token.bytes, &self.request, now, &mut self.scratch);
+        if let Some(followed) = &mut self.followed {
+            followed.now_and_then(self.verifier);
+        }
+        let mut verdict = self.verifier.verify(token.bytes, &self.request, now, &mut self.scratch);
+        if matches!(&verdict, Err(rejection) if rejection.code == Code::Stale)
+            && self.followed.as_mut().is_some_and(|followed| followed.move_on(self.verifier))
+        {
+            // The writer had to make its files anew.
+            verdict = self.verifier.verify(token.bytes, &self.request, now, &mut self.scratch);
+        }
         match &verdict {
             Ok(_) => self.tally.accepted += 1,
             Err(rejection) => self.tally.refuse(rejection.code),

@@ -5,4 +5,8 @@ mod inspect;
 mod keys;
 mod mint;
 mod policy;
+mod revocations;
+mod revoke;
+mod snapshot;
+mod state;
 mod verify;

@@ -13,7 +13,18 @@ use super::control::{Control, Moment, NO_GENERATION, RETIRED_GENERATION, Stamp};
 #[cfg(all(any(unix, windows), not(loom)))]
 use super::mapped::StateFiles;
 use super::state_error::StateError;
-use super::table::Table;
+use super::table::{Table, words_for};
+
+/// Numbers about a live table.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct LiveStats {
+    /// Entries, those that have expired and were not dropped yet included.
+    pub entries: usize,
+    /// Bytes of the table.
+    pub bytes: usize,
+    /// How many tables there have been.
+    pub generation: u64,
+}
 
 /// Live revocation state, shared by the readers of one process.
 pub struct Live {
@@ -68,6 +79,20 @@ impl Live {
             files.still_current()?;
         }
         self.current(self.control.moment().stamp.generation).map(|_| ())
+    }
+
+    /// Numbers about the current table, for the operator. Goes through all of it.
+    ///
+    /// # Errors
+    /// As [`refresh`](Self::refresh).
+    pub fn stats(&self) -> Result<LiveStats, StateError> {
+        let table = self.current(self.control.moment().stamp.generation)?;
+        let mut entries = 0;
+        for group in 0..table.header().groups {
+            table.for_each_in(group, |_, _| entries += 1);
+        }
+        let bytes = words_for(table.header().groups) * size_of::<u64>();
+        Ok(LiveStats { entries, bytes, generation: table.header().generation })
     }
 
     /// [`Reader::check`] for callers that have no place to keep a reader. A few nanoseconds slower.

@@ -52,11 +52,31 @@ impl Writer {
     /// [`StateError::Locked`] names the process of another writer; [`StateError::Io`] otherwise.
     pub fn open(path: &Path, settings: WriterSettings, now: i64) -> Result<Self, StateError> {
         let lock = lock(path)?;
-        let files = WriterFiles { path: path.to_owned(), _lock: lock };
-        let (file, control) = match open_control(path, settings.key_id) {
+        let found = match open_control(path, settings.key_id) {
             Ok(found) => found,
             Err(_) => replace_control(path, settings.key_id, now)?,
         };
+        Self::on_control(found, path, lock, settings, now)
+    }
+
+    /// The same without using what is there: everything is to be inserted before the first commit.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open).
+    pub fn open_anew(path: &Path, settings: WriterSettings, now: i64) -> Result<Self, StateError> {
+        let lock = lock(path)?;
+        let made = replace_control(path, settings.key_id, now)?;
+        Self::on_control(made, path, lock, settings, now)
+    }
+
+    fn on_control(
+        (file, control): (File, Control),
+        path: &Path,
+        lock: File,
+        settings: WriterSettings,
+        now: i64,
+    ) -> Result<Self, StateError> {
+        let files = WriterFiles { path: path.to_owned(), _lock: lock };
         let identity = Identity::of(&file)?;
         let moment = control.moment();
         let generation = moment.stamp.generation;

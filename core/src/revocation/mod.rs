@@ -55,7 +55,7 @@ pub use control::Stamp;
 pub use extract::{Claims, IssuerScopes, Texts, TokenTimes};
 pub use filter::{Filter, FilterError};
 pub use fingerprint::{Entry, EntryKind, Fingerprint, FingerprintKey, FingerprintPrefix, SlotError};
-pub use live::{Live, Reader};
+pub use live::{Live, LiveStats, Reader};
 pub use scope::{Scope, ScopeError, ScopeSet};
 pub use state_error::StateError;
 pub use table::NotBefore;

@@ -13,6 +13,8 @@ use crate::jose::claims::Claims;
 use crate::jose::numeric_date::NumericDate;
 use crate::revocation::extract::{self, IssuerScopes, Texts, TokenTimes};
 use crate::revocation::scope::{ScopeError, ScopeSet};
+#[cfg(all(any(unix, windows), not(loom)))]
+use crate::revocation::store::{self, StoreError};
 use crate::revocation::{
     Decision, DoubtPolicy, Finding, Fingerprint, FingerprintKey, Freshness, Live, Lookup, Probes, Scope,
     Verdict,
@@ -39,6 +41,19 @@ pub struct RevocationState {
     pub live: Arc<Live>,
     /// What came before the live table: a snapshot, or a filter on edges with little memory.
     pub base: Option<Arc<dyn Lookup + Send + Sync>>,
+}
+
+#[cfg(all(any(unix, windows), not(loom)))]
+impl RevocationState {
+    /// The state in a state directory, as its writer keeps it: what another process revokes is seen by the
+    /// next verification.
+    ///
+    /// # Errors
+    /// [`StoreError`] says what is missing or damaged.
+    pub fn open(directory: &std::path::Path) -> Result<RevocationState, StoreError> {
+        let state = store::open_for_reading(directory)?;
+        Ok(RevocationState { key: state.key, live: state.live, base: None })
+    }
 }
 
 /// Whether the issuer was asked about this token already (RFC 7662).

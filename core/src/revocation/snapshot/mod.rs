@@ -57,6 +57,30 @@ pub struct SectionInfo {
     pub time_bits: u32,
 }
 
+/// What bytes that claim to be a snapshot say about themselves. Nothing of it is verified.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Unverified {
+    /// The header.
+    pub header: SnapshotHeader,
+    /// The key that is said to have signed.
+    pub signer: SignerId,
+    /// The sections, ids first.
+    pub sections: Vec<SectionInfo>,
+}
+
+impl Unverified {
+    /// Reads the header and the directory of sections, for a tool that shows them.
+    ///
+    /// # Errors
+    /// A [`Defect`] if the bytes have another form.
+    pub fn read(bytes: &[u8]) -> Result<Self, Defect> {
+        let directory = Directory::parse(bytes)?;
+        let sections = directory.sections(bytes)?;
+        let sections = sections.iter().flatten().map(|(section, ..)| section.info()).collect();
+        Ok(Unverified { header: directory.header, signer: directory.signer, sections })
+    }
+}
+
 /// A verified snapshot over bytes that `B` owns or borrows.
 ///
 /// Verified once and then trusted: the bytes must not change. If they do (a mapped file that is overwritten in
@@ -158,11 +182,7 @@ impl<B: AsRef<[u8]>> Snapshot<B> {
 
     /// Its sections, ids first.
     pub fn section_infos(&self) -> impl Iterator<Item = SectionInfo> + '_ {
-        self.sections().map(|section| SectionInfo {
-            kind: section.kind(),
-            entries: section.count(),
-            time_bits: section.time_bits(),
-        })
+        self.sections().map(|section| section.info())
     }
 
     /// All entries, ids first, each kind in the order of its fingerprints.
@@ -306,6 +326,12 @@ impl<'a> Directory<'a> {
             return Err(Defect::Malformed);
         }
         Ok(sections)
+    }
+}
+
+impl Section {
+    fn info(&self) -> SectionInfo {
+        SectionInfo { kind: self.kind(), entries: self.count(), time_bits: self.time_bits() }
     }
 }
 

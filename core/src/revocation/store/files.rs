@@ -15,6 +15,8 @@ pub(super) const LOG: &str = "events.log";
 pub(super) const LOG_EXTENSION: &str = "log";
 pub(super) const ARCHIVE: &str = "archive";
 pub(super) const NODES: &str = "nodes";
+#[cfg(all(any(unix, windows), not(loom)))]
+pub(super) const LIVE: &str = "live";
 const LOCK: &str = "writer.lock";
 const FINGERPRINT_KEY: &str = "fingerprint.key";
 const SIGNING_KEY: &str = "signing.key";
@@ -89,16 +91,8 @@ impl Secrets {
     }
 
     pub(super) fn open(directory: &Path) -> Result<Self, StoreError> {
-        let file = StoreFile::FingerprintKey;
-        let text = read_secret(directory, FINGERPRINT_KEY, file)?
-            .ok_or(StoreError::Io { file, kind: io::ErrorKind::NotFound })?;
-        let fingerprint_key = match text.split_once(' ') {
-            Some((SIPHASH, key)) => unhex(key).map(FingerprintKey::SipHash13),
-            Some((BLAKE3, key)) => unhex(key).map(FingerprintKey::Blake3),
-            Some(_) | None => None,
-        };
-        let fingerprint_key = fingerprint_key.ok_or(StoreError::Malformed(file))?;
-        let signer = match read_secret(directory, SIGNING_KEY, StoreFile::SigningKey)? {
+        let fingerprint_key = fingerprint_key_for_reading(directory)?;
+        let signer = match read_secret(directory, SIGNING_KEY, StoreFile::SigningKey, OTHERS)? {
             Some(text) => {
                 let seed = text.strip_prefix(ED25519).and_then(|rest| rest.strip_prefix(' ')).and_then(unhex);
                 Some(Signer::from_seed(&seed.ok_or(StoreError::Malformed(StoreFile::SigningKey))?))
@@ -116,6 +110,19 @@ impl Secrets {
         };
         Signer::from_seed(blake3::Hasher::new_derive_key(SEAL_CONTEXT).update(key).finalize().as_bytes())
     }
+}
+
+/// The key of all fingerprints. Verifiers that run as other users share a group with the writer.
+pub(super) fn fingerprint_key_for_reading(directory: &Path) -> Result<FingerprintKey, StoreError> {
+    let file = StoreFile::FingerprintKey;
+    let text = read_secret(directory, FINGERPRINT_KEY, file, OTHERS_BUT_READING_GROUP)?
+        .ok_or(StoreError::Io { file, kind: io::ErrorKind::NotFound })?;
+    let key = match text.split_once(' ') {
+        Some((SIPHASH, key)) => unhex(key).map(FingerprintKey::SipHash13),
+        Some((BLAKE3, key)) => unhex(key).map(FingerprintKey::Blake3),
+        Some(_) | None => None,
+    };
+    key.ok_or(StoreError::Malformed(file))
 }
 
 pub(super) fn io_error(file: StoreFile) -> impl Fn(io::Error) -> StoreError {
@@ -180,19 +187,19 @@ pub(super) fn open_log_for_reading(directory: &Path) -> Result<File, StoreError>
     File::open(directory.join(LOG)).map_err(io_error(StoreFile::Log))
 }
 
+/// A new file that its owner alone can read: logs name people.
 pub(super) fn create_new(directory: &Path, name: &str) -> Result<File, StoreError> {
-    OpenOptions::new()
-        .read(true)
-        .write(true)
-        .create_new(true)
-        .open(directory.join(name))
-        .map_err(io_error(file_of(name)))
+    let mut options = OpenOptions::new();
+    options.read(true).write(true).create_new(true);
+    make_private(&mut options);
+    options.open(directory.join(name)).map_err(io_error(file_of(name)))
 }
 
-/// A file under the temporary name of `name`, emptied if a crash left one.
+/// The same under the temporary name of `name`, emptied if a crash left one.
 pub(super) fn create_temporary(directory: &Path, name: &str) -> Result<File, StoreError> {
     let mut options = OpenOptions::new();
     options.read(true).write(true).create(true).truncate(true);
+    make_private(&mut options);
     options.open(temporary(directory, name)).map_err(io_error(file_of(name)))
 }
 
@@ -260,12 +267,18 @@ fn file_of(name: &str) -> StoreFile {
     }
 }
 
-fn read_secret(directory: &Path, name: &str, part: StoreFile) -> Result<Option<String>, StoreError> {
+/// `forbidden` are the permissions that nobody may have.
+fn read_secret(
+    directory: &Path,
+    name: &str,
+    part: StoreFile,
+    forbidden: u32,
+) -> Result<Option<String>, StoreError> {
     let mut file = match File::open(directory.join(name)) {
         Err(failed) if failed.kind() == io::ErrorKind::NotFound => return Ok(None),
         opened => opened.map_err(io_error(part))?,
     };
-    check_private(&file, part)?;
+    check_private(&file, part, forbidden)?;
     let mut text = String::new();
     file.read_to_string(&mut text).map_err(io_error(part))?;
     Ok(Some(text.trim_end().to_owned()))
@@ -278,10 +291,10 @@ fn make_private(options: &mut OpenOptions) {
 }
 
 #[cfg(unix)]
-fn check_private(file: &File, part: StoreFile) -> Result<(), StoreError> {
+fn check_private(file: &File, part: StoreFile, forbidden: u32) -> Result<(), StoreError> {
     use std::os::unix::fs::PermissionsExt as _;
     let mode = file.metadata().map_err(io_error(part))?.permissions().mode();
-    if mode & 0o077 == 0 { Ok(()) } else { Err(StoreError::Exposed(part)) }
+    if mode & forbidden == 0 { Ok(()) } else { Err(StoreError::Exposed(part)) }
 }
 
 #[cfg(unix)]
@@ -294,7 +307,7 @@ fn sync_directory(directory: &Path) -> Result<(), StoreError> {
 fn make_private(_: &mut OpenOptions) {}
 
 #[cfg(not(unix))]
-fn check_private(_: &File, _: StoreFile) -> Result<(), StoreError> {
+fn check_private(_: &File, _: StoreFile, _: u32) -> Result<(), StoreError> {
     Ok(())
 }
 
@@ -318,6 +331,10 @@ fn unhex<const N: usize>(text: &str) -> Option<[u8; N]> {
     if rest.is_empty() { bytes.try_into().ok() } else { None }
 }
 
+/// Every permission of group and others.
+const OTHERS: u32 = 0o077;
+/// The same without reading by the group.
+const OTHERS_BUT_READING_GROUP: u32 = 0o037;
 const SIPHASH: &str = "siphash-1-3-128";
 const BLAKE3: &str = "blake3";
 const ED25519: &str = "ed25519";

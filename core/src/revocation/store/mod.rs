@@ -7,11 +7,17 @@
 
 mod audit;
 mod files;
+#[cfg(all(any(unix, windows), not(loom)))]
+mod live_file;
 mod nodes;
+mod survey;
 
 pub use audit::{OperationStatus, operation_status, records};
 pub use files::StoreFile;
+#[cfg(all(any(unix, windows), not(loom)))]
+pub use live_file::{ReadOnlyState, open_for_reading};
 pub use nodes::{NodeReport, forget_node, nodes, report_node};
+pub use survey::{Survey, survey};
 
 use core::fmt;
 use std::collections::VecDeque;
@@ -28,7 +34,8 @@ use super::log::{Appended, Log, LogError, LogStart, SyncPolicy};
 use super::ratchet::Ratchet;
 use super::signing::{Signer, TrustedKeys};
 use super::snapshot::{BuildError, Snapshot, SnapshotHeader, TimePrecision, build};
-use crate::limits::MAX_NUMERIC_DATE;
+use super::state_error::StateError;
+use crate::limits::{MAX_LEEWAY_SECONDS, MAX_NUMERIC_DATE};
 use files::{BASE, LOG, Secrets, io_error};
 
 /// Most events kept in memory for deltas, at 80 bytes each. A follower that is further behind takes a snapshot,
@@ -376,12 +383,12 @@ impl Store {
     }
 
     fn is_alive(&self, entry: &Entry, now: i64) -> bool {
-        match entry.kind {
-            EntryKind::Id => entry.time >= now,
-            EntryKind::NotBefore => {
-                entry.time.saturating_add(i64::from(self.settings.retention_seconds)) >= now
-            }
-        }
+        let last_use = match entry.kind {
+            EntryKind::Id => entry.time,
+            EntryKind::NotBefore => entry.time.saturating_add(i64::from(self.settings.retention_seconds)),
+        };
+        // A token is accepted up to the leeway after it has expired.
+        last_use.saturating_add(i64::from(MAX_LEEWAY_SECONDS)) >= now
     }
 }
 
@@ -428,6 +435,15 @@ impl Recent {
 
 fn position_of(header: &SnapshotHeader) -> Position {
     Position { generation: header.generation, sequence: header.sequence, chain: header.chain }
+}
+
+/// The public key of the state directory at `directory`, for followers; `None` if it has no signing key. Needs the
+/// owner's permissions, and no lock.
+///
+/// # Errors
+/// What is wrong with the files of the keys.
+pub fn public_key(directory: &Path) -> Result<Option<[u8; 32]>, StoreError> {
+    Ok(Secrets::open(directory)?.signer.as_ref().map(Signer::public_key))
 }
 
 /// The base is sealed with a key that only holders of the fingerprint key can derive; it is never published.
@@ -504,6 +520,8 @@ pub enum StoreError {
     UntilTooLate,
     /// A time is negative or too late.
     TimeOutOfRange,
+    /// The live table in the directory cannot be used.
+    Live(StateError),
     /// The live table could not take the entries; they are in the log.
     LiveFailed,
     /// The live table has events that the log does not have.
@@ -524,7 +542,10 @@ impl fmt::Display for StoreError {
             }
             StoreError::Locked { pid: None } => f.write_str("the revocation state is held by another writer"),
             StoreError::Exposed(file) => {
-                write!(f, "{file} of the revocation state must be accessible to its owner only (mode 0600)")
+                write!(
+                    f,
+                    "{file} of the revocation state can be read or written by too many (mode 0600 is safe)"
+                )
             }
             StoreError::Malformed(file) => write!(f, "{file} of the revocation state is malformed"),
             StoreError::Base(defect) => write!(f, "the base of the revocation state is damaged: {defect}"),
@@ -541,6 +562,7 @@ impl fmt::Display for StoreError {
             StoreError::EntryMismatch => f.write_str("the entry is not the one that the event asks for"),
             StoreError::UntilTooLate => f.write_str("until: later than the longest lifetime of the tokens"),
             StoreError::TimeOutOfRange => f.write_str("the time is out of range"),
+            StoreError::Live(error) => error.fmt(f),
             StoreError::LiveFailed => {
                 f.write_str("the events are recorded, but the live table could not take them")
             }
