@@ -403,3 +403,85 @@ fn the_order_of_the_steps() {
     );
     assert_eq!(code(&format!(r#""jti":"x","sub":"v","iat":{NOW},"exp":{exp}"#), NOW + 60), None);
 }
+
+mod over_a_base {
+    use super::*;
+    use libtoken::revocation::chain::Chain;
+    use libtoken::revocation::ratchet::Ratchet;
+    use libtoken::revocation::signing::{Signer, TrustedKeys};
+    use libtoken::revocation::snapshot::{Snapshot, SnapshotHeader, TimePrecision, build};
+    use libtoken::revocation::{Entry, Filter, Lookup};
+
+    fn attach(f: &Fixture, base: Arc<dyn Lookup + Send + Sync>) {
+        let key = FingerprintKey::SipHash13([3; 16]);
+        f.verifier.attach_revocations(RevocationState {
+            key,
+            live: Arc::clone(f.writer.live()),
+            base: Some(base),
+        });
+    }
+
+    fn entries(f: &Fixture, revoked: &[(&str, &str, i64)]) -> Vec<Entry> {
+        revoked
+            .iter()
+            .map(|(scope, value, time)| f.scopes.entry(scope, ISSUER, &[value], *time).expect("entry"))
+            .collect()
+    }
+
+    #[test]
+    fn a_snapshot_and_the_live_table_over_it_both_revoke() {
+        let mut f = Fixture::new(r#"["token","subject"]"#, "");
+        let signer = Signer::from_seed(&[9; 32]);
+        let (generation, fingerprint_key) = (NOW.unsigned_abs(), FingerprintKey::SipHash13([3; 16]).id());
+        let header = SnapshotHeader {
+            generation,
+            sequence: 2,
+            chain: Chain::start(generation, fingerprint_key),
+            created: NOW,
+            valid_until: NOW + 3600,
+            fingerprint_key,
+            max_staleness: 60,
+        };
+        let revoked = entries(&f, &[("token", "a", NOW + 600), ("subject", "u", NOW - 10)]);
+        let bytes = build(&header, revoked, TimePrecision::Exact, &signer).expect("a snapshot");
+        let trusted = TrustedKeys::new(&[signer.public_key()]).expect("a key");
+        let snapshot = Snapshot::parse_verified(bytes, &trusted, &Ratchet::new(), fingerprint_key, NOW)
+            .expect("authentic");
+        attach(&f, Arc::new(snapshot));
+        let token = |f: &Fixture, jti: &str, sub: &str, iat: i64| {
+            f.token(&format!(r#""jti":"{jti}","sub":"{sub}","iat":{iat},"exp":{}"#, NOW + 600))
+        };
+        assert_eq!(f.verify(&token(&f, "a", "v", NOW), NOW), revoked("token"));
+        assert_eq!(f.verify(&token(&f, "b", "u", NOW - 10), NOW), revoked("subject"));
+        assert_eq!(f.verify(&token(&f, "b", "u", NOW - 9), NOW), FRESH);
+        // What came later is in the live table: a new id, and a later not-before for the same subject.
+        f.revoke("token", &["b"], NOW + 600);
+        f.revoke("subject", &["u"], NOW - 5);
+        assert_eq!(f.verify(&token(&f, "b", "v", NOW), NOW), revoked("token"));
+        assert_eq!(f.verify(&token(&f, "c", "u", NOW - 5), NOW), revoked("subject"));
+        assert_eq!(f.verify(&token(&f, "c", "u", NOW - 4), NOW), FRESH);
+    }
+
+    #[test]
+    fn a_filter_says_no_or_maybe_and_the_policy_decides() {
+        for (on_maybe, expected) in [
+            ("refuse", Err(Code::MaybeRevoked)),
+            ("introspect", Err(Code::IntrospectionRequired)),
+            ("allow", Ok(Freshness::Fresh)),
+        ] {
+            let mut f = Fixture::new(r#"["token"]"#, &format!(r#","on_maybe":"{on_maybe}""#));
+            let fingerprints = entries(&f, &[("token", "a", NOW + 600)]).into_iter().map(|e| e.fingerprint);
+            let bytes =
+                Filter::build(fingerprints, FingerprintKey::SipHash13([3; 16]).id()).expect("a filter");
+            attach(&f, Arc::new(Filter::open(bytes).expect("a filter")));
+            let [a, b] = ["a", "b"].map(|jti| f.token(&format!(r#""jti":"{jti}","exp":{}"#, NOW + 600)));
+            assert_eq!(f.verify(&a, NOW).map_err(|r| r.code), expected);
+            assert_eq!(f.verify(&b, NOW), FRESH);
+            // The issuer's word settles a doubt; the live table needs no second opinion.
+            let asked = Request::new().introspected(Introspected::Active);
+            assert_eq!(f.verify_for(&a, &asked, NOW), FRESH);
+            f.revoke("token", &["b"], NOW + 600);
+            assert_eq!(f.verify_for(&b, &asked, NOW), revoked("token"));
+        }
+    }
+}

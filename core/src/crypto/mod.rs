@@ -46,8 +46,8 @@ pub enum Backends {
     #[default]
     Fastest,
     /// Keys with precomputed tables where that applies, within `DEFAULT_TABLE_BYTES` for a verifier, and the
-    /// fastest library for the others. Two to three times as fast for EdDSA, ES256 and RS256, and slower to load (up
-    /// to 1 ms a key). Not the default before every path has been compared with two independent
+    /// fastest library for the others. Three to five times as fast for EdDSA, ES256 and RS256 (benches/README.md),
+    /// and slower to load (up to 1 ms a key). Not the default before every path has been compared with two independent
     /// implementations ten million times (fuzz/README.md says how far that is).
     Prepared,
     /// Only the portable ones, as on wasm32: for tests and comparisons.

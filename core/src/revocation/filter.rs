@@ -12,24 +12,24 @@ use super::check::{Answer, Lookup};
 use super::fingerprint::Fingerprint;
 use super::table::{NotBefore, checksum};
 
-/// A filter in its bytes, wherever they lie.
+/// A filter in its bytes, wherever they lie: borrowed, owned or shared.
 #[derive(Clone, Copy)]
-pub struct Filter<'a> {
-    cells: &'a [u8],
+pub struct Filter<B> {
+    bytes: B,
     shape: Shape,
     seed: u64,
     key_id: [u8; 8],
     entries: u64,
 }
 
-impl<'a> Filter<'a> {
+impl<B: AsRef<[u8]>> Filter<B> {
     /// The filter that `bytes` hold. Only its form is checked: whoever takes bytes from elsewhere checks their
     /// signature before.
     ///
     /// # Errors
     /// [`FilterError::Malformed`] if they are not a filter of this version.
-    pub fn open(bytes: &'a [u8]) -> Result<Self, FilterError> {
-        let (header, cells) = bytes.split_at_checked(HEADER_BYTES).ok_or(FilterError::Malformed)?;
+    pub fn open(bytes: B) -> Result<Self, FilterError> {
+        let (header, cells) = bytes.as_ref().split_at_checked(HEADER_BYTES).ok_or(FilterError::Malformed)?;
         let (words, _) = header.as_chunks::<8>();
         let mut fields = [0; HEADER_FIELDS];
         for (field, word) in fields.iter_mut().zip(words) {
@@ -44,9 +44,40 @@ impl<'a> Filter<'a> {
         if cells.len() != shape.cells() * CELL_BYTES {
             return Err(FilterError::Malformed);
         }
-        Ok(Filter { cells, shape, seed, key_id: key_id.to_le_bytes(), entries })
+        Ok(Filter { bytes, shape, seed, key_id: key_id.to_le_bytes(), entries })
     }
 
+    /// Might this fingerprint be among those that the filter was built from? `false` is certain.
+    #[must_use]
+    #[inline]
+    pub fn may_contain(&self, fingerprint: Fingerprint) -> bool {
+        // The size was checked when the filter was opened; bytes that are none any more answer 'maybe'.
+        let Some(cells) = self.bytes.as_ref().get(HEADER_BYTES..) else { return true };
+        let cell = |place: usize| {
+            let at = place * CELL_BYTES;
+            cells.get(at..at + CELL_BYTES).and_then(<[u8]>::first_chunk).copied().map(u16::from_le_bytes)
+        };
+        let hash = mix(fingerprint.head(), self.seed);
+        match self.shape.places(hash).map(cell) {
+            [Some(a), Some(b), Some(c)] => check_value(hash) ^ a ^ b ^ c == 0,
+            _ => true,
+        }
+    }
+
+    /// The public id of the key that the fingerprints were made with.
+    #[must_use]
+    pub fn key_id(&self) -> [u8; 8] {
+        self.key_id
+    }
+
+    /// How many fingerprints are in it.
+    #[must_use]
+    pub fn entries(&self) -> u64 {
+        self.entries
+    }
+}
+
+impl Filter<Vec<u8>> {
     /// The bytes of a filter for these fingerprints, of the key with this public id. Takes about 100 ns and
     /// 40 bytes of memory for each.
     ///
@@ -84,36 +115,9 @@ impl<'a> Filter<'a> {
         }
         Err(FilterError::Unlucky)
     }
-
-    /// Might this fingerprint be among those that the filter was built from? `false` is certain.
-    #[must_use]
-    #[inline]
-    pub fn may_contain(&self, fingerprint: Fingerprint) -> bool {
-        let hash = mix(fingerprint.head(), self.seed);
-        let [a, b, c] = self.shape.places(hash);
-        check_value(hash) ^ self.cell(a) ^ self.cell(b) ^ self.cell(c) == 0
-    }
-
-    /// The public id of the key that the fingerprints were made with.
-    #[must_use]
-    pub fn key_id(&self) -> [u8; 8] {
-        self.key_id
-    }
-
-    /// How many fingerprints are in it.
-    #[must_use]
-    pub fn entries(&self) -> u64 {
-        self.entries
-    }
-
-    #[inline]
-    fn cell(&self, place: usize) -> u16 {
-        let at = place * CELL_BYTES;
-        u16::from_le_bytes([self.cells[at], self.cells[at + 1]])
-    }
 }
 
-impl Lookup for Filter<'_> {
+impl<B: AsRef<[u8]>> Lookup for Filter<B> {
     #[inline]
     fn lookup(&self, fingerprint: Fingerprint) -> Answer {
         if self.may_contain(fingerprint) { Answer::Maybe } else { Answer::Exactly(NotBefore::NONE) }
