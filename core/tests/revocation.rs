@@ -421,8 +421,8 @@ mod over_a_base {
         });
     }
 
-    fn entries(f: &Fixture, revoked: &[(&str, &str, i64)]) -> Vec<Entry> {
-        revoked
+    fn entries(f: &Fixture, values: &[(&str, &str, i64)]) -> Vec<Entry> {
+        values
             .iter()
             .map(|(scope, value, time)| f.scopes.entry(scope, ISSUER, &[value], *time).expect("entry"))
             .collect()
@@ -442,8 +442,8 @@ mod over_a_base {
             fingerprint_key,
             max_staleness: 60,
         };
-        let revoked = entries(&f, &[("token", "a", NOW + 600), ("subject", "u", NOW - 10)]);
-        let bytes = build(&header, revoked, TimePrecision::Exact, &signer).expect("a snapshot");
+        let entered = entries(&f, &[("token", "a", NOW + 600), ("subject", "u", NOW - 10)]);
+        let bytes = build(&header, entered, TimePrecision::Exact, &signer).expect("a snapshot");
         let trusted = TrustedKeys::new(&[signer.public_key()]).expect("a key");
         let snapshot = Snapshot::parse_verified(bytes, &trusted, &Ratchet::new(), fingerprint_key, NOW)
             .expect("authentic");
