@@ -2,3 +2,5 @@
 //! anything here may change at any time.
 
 pub mod ed25519;
+pub mod p256;
+pub mod rsa;

@@ -86,3 +86,7 @@ pub const MAX_SIGNATURE_BYTES: usize = MAX_RSA_BITS / 8;
 /// Smallest HMAC key for HS256, in bytes: the size of the hash output (RFC 7518 §3.2). HS384 and HS512
 /// need 48 and 64.
 pub const MIN_HMAC_KEY_BYTES: usize = 32;
+
+/// Memory for prepared tables in one verifier, in bytes: 4 MiB, about 32 Ed25519 or 48 P-256 keys. Keys beyond
+/// it are verified by a library. Tables that outgrow the second-level cache lose most of what they gain.
+pub const DEFAULT_TABLE_BYTES: usize = 4 * 1024 * 1024;

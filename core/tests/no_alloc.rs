@@ -204,3 +204,8 @@ fn the_first_call_of_a_new_thread_after_scratch() {
         thread.join().expect("a thread that found no allocation");
     }
 }
+
+#[test]
+fn no_vector_allocates_with_prepared_keys() {
+    every_vector(Backends::Prepared);
+}

@@ -33,7 +33,7 @@ static KEYS: LazyLock<Vec<PrivateKey>> = LazyLock::new(|| {
 /// A verifier and its twin.
 struct Pair {
     policy: Policy,
-    verifiers: [Verifier; 2],
+    verifiers: [Verifier; 3],
     keys: Vec<TwinKey>,
 }
 
@@ -41,7 +41,7 @@ impl Pair {
     /// `keys`: issuer, index of the key, its kid.
     fn new(policy: &str, keys: &[(&str, usize, Option<&str>)]) -> Pair {
         let policy = Policy::from_json(policy.as_bytes()).expect("a policy");
-        let verifiers = [Backends::Fastest, Backends::Portable].map(|backends| {
+        let verifiers = [Backends::Fastest, Backends::Prepared, Backends::Portable].map(|backends| {
             let verifier = Verifier::with_backends(policy.clone(), backends);
             for issuer in policy.issuers() {
                 let own = keys.iter().filter(|(i, ..)| *i == issuer.issuer);

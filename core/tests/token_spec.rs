@@ -82,6 +82,7 @@ fn the_table_of_limits_is_the_code() {
         MAX_RSA_EXPONENT,
         MAX_SIGNATURE_BYTES,
         MIN_HMAC_KEY_BYTES,
+        DEFAULT_TABLE_BYTES,
     ];
     let rows = table("| Constant | Value | What it limits |");
     let documented: Vec<(&str, String)> =

@@ -27,9 +27,11 @@ fn every_case_gives_its_answer_with_the_fastest_backends() {
 }
 
 #[test]
-fn every_case_gives_its_answer_with_the_portable_backends() {
-    let summary = run(DEVIATIONS, |file, case| on_a_new_verifier(file, case, Backends::Portable));
-    summary.unwrap_or_else(|problems| panic!("{problems}"));
+fn every_case_gives_its_answer_with_the_other_backends() {
+    for backends in [Backends::Portable, Backends::Prepared] {
+        let summary = run(DEVIATIONS, |file, case| on_a_new_verifier(file, case, backends));
+        summary.unwrap_or_else(|problems| panic!("{backends:?}: {problems}"));
+    }
 }
 
 /// No token leaves anything behind that changes the verdict on another: all cases of one set-up run on one

@@ -15,14 +15,19 @@ impl<'a> Input<'a> {
         first
     }
 
-    /// A number below `count`, which is at most 256.
+    /// A number below `count`, which is at most 65,536.
     pub fn below(&mut self, count: usize) -> usize {
-        usize::from(self.byte()) % count
+        usize::from(u16::from_le_bytes([self.byte(), self.byte()])) % count
     }
 
-    /// One of `choices`, of which there are at most 256.
+    /// One of `choices`.
     pub fn choose<T: Copy>(&mut self, choices: &[T]) -> T {
-        choices[self.below(choices.len())]
+        *self.pick(choices)
+    }
+
+    /// One of `choices`, where it stands.
+    pub fn pick<'t, T>(&mut self, choices: &'t [T]) -> &'t T {
+        &choices[self.below(choices.len())]
     }
 
     /// `N` bytes, filled up with 0.

@@ -2,3 +2,5 @@
 
 pub mod ed25519;
 pub mod input;
+pub mod p256;
+pub mod rsa;

@@ -86,7 +86,9 @@ fn run(summary: &mut Vec<table::Line>, options: &Options, group: Group<'_>) {
 
 fn whole_tokens<'t>(tokens: &'t Tokens, processes: &'t [OtherProcess]) -> Result<Group<'t>, String> {
     let mut group = Group::new(format!("{} token, {} bytes", tokens.name(), tokens.good.len()));
-    group.add(peers::libtoken::case(tokens)?);
+    for case in peers::libtoken::cases(tokens)? {
+        group.add(case);
+    }
     for case in peers::jsonwebtoken::cases(tokens)? {
         group.add(case);
     }

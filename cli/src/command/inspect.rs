@@ -9,7 +9,7 @@ use libtoken::codec::json::{Kind, OwnedDocument, Value};
 use libtoken::jose::algorithm::{Algorithm, KeyType, Scheme};
 use libtoken::jose::header::Parameters;
 use libtoken::jose::numeric_date::NumericDate;
-use libtoken::limits::{MAX_JSON_BYTES, MAX_TOKEN_BYTES};
+use libtoken::limits::MAX_TOKEN_BYTES;
 
 use crate::clock;
 use crate::failure::{Failure, Outcome};
@@ -69,7 +69,7 @@ pub(crate) fn run(args: &Args) -> Result<Outcome, Failure> {
         } else {
             Box::new(files::open(&path)?)
         };
-        let mut lines = Lines::new(input, MAX_JSON_BYTES);
+        let mut lines = Lines::new(input, MAX_TOKEN_BYTES);
         let unreadable =
             |e| Failure::new(&place, format_args!("cannot be read ({e})"), "check the file or the sender");
         while let Some(Line { bytes, hash, .. }) = lines.next().map_err(unreadable)? {

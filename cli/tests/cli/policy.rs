@@ -92,3 +92,44 @@ fn a_check_covers_the_key_files() {
         .write("policy.json", r#"{"issuers":[{"issuer":"i","audiences":["a"],"jwks_file":"nowhere.json"}]}"#);
     run(&["policy", "check", &policy]).assert_failure(&["nowhere.json", "cannot be opened"]);
 }
+
+/// Whatever a policy writes out as JSON is named in what people read, also fields that are added later.
+#[test]
+fn people_see_every_field_that_programs_see() {
+    let all = json!({"issuers": [{"issuer": "i", "audiences": ["a"], "algorithms": ["ES256"],
+        "max_age_seconds": 1, "tenant_claim": "t", "status_lists": ["https://i/1"], "jwks_file": "f"}],
+        "revocation": {"scopes": ["token", "session", "subject"], "max_staleness_seconds": 30, "directory": "d"}});
+    let show = |more: &[&str]| {
+        let run = run_with_input(&[&["policy", "show", "-"], more].concat(), all.to_string().as_bytes());
+        assert_eq!(run.code, 0, "{}", run.stderr);
+        run.stdout
+    };
+    let (text, written) = (show(&[]), show(&["--json"]));
+    let written: Value = serde_json::from_str(&written).expect("JSON");
+    for part in [&written, &written["issuers"][0], &written["revocation"]] {
+        for name in part.as_object().expect("an object").keys().filter(|name| *name != "issuers") {
+            let shown = text.lines().any(|line| line.split_whitespace().next() == Some(name));
+            assert!(shown, "{name} is missing in\n{text}");
+        }
+    }
+}
+
+#[test]
+fn scopes_are_shown_in_words_with_their_defaults() {
+    let policy = json!({"issuers": [{"issuer": "i", "audiences": ["a"]}], "revocation": {"scopes": ["subject", "all",
+        {"name": "session", "claims": ["sid"], "ancestors": ["psid"], "missing": "ignore"},
+        {"name": "group", "kind": "epoch", "claims": [["tenant", "g"], "groups"], "namespace": "shared",
+            "max_lifetime_seconds": 60}]}});
+    let shown = run_with_input(&["policy", "show", "-"], policy.to_string().as_bytes()).stdout;
+    for part in [
+        "subject: epoch, by sub, per issuer; missing: refuse; tokens live up to 2592000 seconds  (default)\n",
+        "all: epoch, of all issuers; missing: refuse; tokens live up to 2592000 seconds  (default)\n",
+        "session: id, by sid, below psid, per issuer; missing: ignore; tokens live up to 2592000 seconds\n",
+        "group: epoch, by tenant and g or groups, shared by all issuers; missing: refuse; tokens live up to 60 seconds\n",
+        "on_stale            refuse  (default)\n",
+    ] {
+        assert!(shown.contains(part), "`{part}` is missing in\n{shown}");
+    }
+    let without = run(&["policy", "show"]).stdout;
+    assert!(without.contains("scopes              none: nothing can be revoked  (default)\n"), "{without}");
+}

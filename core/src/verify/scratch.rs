@@ -1,5 +1,10 @@
 //! The memory of one verification: allocated once, reused for every token, owned by one thread at a time.
 
+use std::sync::Arc;
+
+use arc_swap::{ArcSwap, Cache};
+
+use super::verifier::State;
 use crate::codec::base64url;
 use crate::codec::json::{Buffer, JsonError};
 use crate::error::{Code, Reason, Rejection};
@@ -7,13 +12,37 @@ use crate::jose::claims::{Claims, Registered};
 use crate::jose::header::{Header, Parameters};
 use crate::limits::{MAX_CLAIM_NODES, MAX_HEADER_BYTES, MAX_SIGNATURE_BYTES, MAX_TOKEN_BYTES};
 
+/// The memory of one verification at a time, to be kept by a thread and reused.
+///
+/// It also holds on to the verifier's keys and policy as they were at its last verification, so that looking
+/// whether they changed is all that the next one needs. A scratch that lies idle keeps them alive.
+pub struct Scratch {
+    pub(super) known: KnownState,
+    pub(super) work: Workspace,
+}
+
+/// The state of the verifier that was asked last.
+#[derive(Default)]
+pub(super) struct KnownState(Option<Cache<Arc<ArcSwap<State>>, Arc<State>>>);
+
+impl KnownState {
+    /// The state in `current` as it is now: one load and a comparison, unless it has changed.
+    #[inline]
+    pub(super) fn load(&mut self, current: &Arc<ArcSwap<State>>) -> &State {
+        let known = self.0.take_if(|cache| !core::ptr::eq(cache.arc_swap(), Arc::as_ptr(current)));
+        // Another verifier's state, if it was one, is let go here.
+        drop(known);
+        self.0.get_or_insert_with(|| Cache::new(Arc::clone(current))).load()
+    }
+}
+
 /// Buffers for decoding one token, and a small cache of headers.
 ///
 /// The headers of an issuer's tokens are nearly all the same bytes, so the last few that were decoded are
 /// kept: comparing costs a few nanoseconds, decoding and scanning sixty. A header's meaning depends on its
 /// bytes alone, so an entry can never be out of date.
-pub struct Scratch {
-    max_token_bytes: usize,
+pub(super) struct Workspace {
+    pub(super) max_token_bytes: usize,
     headers: [HeaderSlot; HEADER_SLOTS],
     /// Which slot the next new header goes into.
     next_header: usize,
@@ -44,11 +73,24 @@ impl Scratch {
     /// value counts as that). Takes about 60 KiB plus three quarters of `max_token_bytes`.
     #[must_use]
     pub fn for_tokens_up_to(max_token_bytes: usize) -> Scratch {
+        Scratch { known: KnownState::default(), work: Workspace::for_tokens_up_to(max_token_bytes) }
+    }
+
+    /// Longest token it can take, in bytes.
+    #[must_use]
+    pub fn max_token_bytes(&self) -> usize {
+        self.work.max_token_bytes
+    }
+}
+
+impl Workspace {
+    /// As [`Scratch::for_tokens_up_to`].
+    pub(super) fn for_tokens_up_to(max_token_bytes: usize) -> Workspace {
         let max_token_bytes = max_token_bytes.min(MAX_TOKEN_BYTES);
         let headers = core::array::from_fn(|slot| {
             HeaderSlot::new(if slot == 0 { MAX_HEADER_BYTES } else { MAX_KEPT_HEADER_BYTES })
         });
-        Scratch {
+        Workspace {
             max_token_bytes,
             headers,
             next_header: 1,
@@ -58,12 +100,6 @@ impl Scratch {
             ),
             signature: vec![0; base64url::buffer_len(base64url::encoded_len(MAX_SIGNATURE_BYTES))].into(),
         }
-    }
-
-    /// Longest token it can take, in bytes.
-    #[must_use]
-    pub fn max_token_bytes(&self) -> usize {
-        self.max_token_bytes
     }
 
     /// Decodes the header, or finds it decoded, and returns the slot it is in.
@@ -89,7 +125,7 @@ impl Scratch {
         Ok(slot)
     }
 
-    /// The header in a slot that [`Scratch::load_header`] returned.
+    /// The header in a slot that [`Workspace::load_header`] returned.
     pub(super) fn header(&self, slot: usize) -> Result<Header<'_>, Rejection> {
         self.headers.get(slot).ok_or(internal())?.header()
     }
@@ -109,7 +145,7 @@ impl Scratch {
         Registered::locate(self.payload.document())
     }
 
-    /// The claims that [`Scratch::load_claims`] has found.
+    /// The claims that [`Workspace::load_claims`] has found.
     pub(super) fn claims(&self, registered: Registered) -> Claims<'_> {
         Claims::new(self.payload.document(), registered)
     }
@@ -133,7 +169,7 @@ impl Scratch {
 /// What it holds belongs to tokens, so none of it is shown.
 impl core::fmt::Debug for Scratch {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        f.debug_struct("Scratch").field("max_token_bytes", &self.max_token_bytes).finish_non_exhaustive()
+        f.debug_struct("Scratch").field("max_token_bytes", &self.max_token_bytes()).finish_non_exhaustive()
     }
 }
 
@@ -196,7 +232,7 @@ mod tests {
 
     #[test]
     fn a_refused_header_is_refused_every_time() {
-        let mut scratch = Scratch::for_tokens_up_to(1000);
+        let mut scratch = Workspace::for_tokens_up_to(1000);
         for json in [r#"{"alg":"none"}"#, r#"{"alg":"ES256","crit":["x"]}"#, "[]", "{"] {
             let encoded = base64url::encode(json.as_bytes());
             let first = scratch.load_header(encoded.as_bytes());
@@ -207,7 +243,7 @@ mod tests {
 
     #[test]
     fn many_headers_in_turn_are_each_read_as_themselves() {
-        let mut scratch = Scratch::for_tokens_up_to(20_000);
+        let mut scratch = Workspace::for_tokens_up_to(20_000);
         let headers: Vec<String> = (0..3 * HEADER_SLOTS)
             .map(|n| {
                 // Every fourth is too long to be kept.

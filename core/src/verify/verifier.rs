@@ -12,7 +12,7 @@ use super::checks;
 use super::key_set::{self, KeyRules, KeySet, KeySetReport, KeyState};
 use super::policy::{IssuerPolicy, KeySource, Policy};
 use super::revocations::{Introspected, RevocationState, Revocations};
-use super::scratch::Scratch;
+use super::scratch::{Scratch, Workspace};
 use super::status::{self, LoadedList, LoadedLists, StatusTokenError};
 use crate::crypto::Backends;
 use crate::error::{Code, Reason, Rejection};
@@ -20,11 +20,12 @@ use crate::jose::claims::Claims;
 use crate::jose::compact::Compact;
 use crate::jose::header::Header;
 use crate::jose::jwk::{self, KeySetError};
+use crate::limits::DEFAULT_TABLE_BYTES;
 use crate::revocation::{Fingerprint, Freshness};
 
 /// Verifies tokens against a policy and its issuers' keys. Shared by any number of threads.
 pub struct Verifier {
-    state: ArcSwap<State>,
+    state: Arc<ArcSwap<State>>,
     /// Held by whoever builds the next state, so that no change is lost to another. Holds what is not part of
     /// the state, but needed to build the next one.
     writer: Mutex<Attached>,
@@ -72,7 +73,7 @@ pub enum KeyUpdateError {
     NoUsableKey(KeySetReport),
 }
 
-struct State {
+pub(super) struct State {
     policy: Policy,
     /// In the order of the policy's issuers.
     keys: Vec<IssuerKeys>,
@@ -101,7 +102,7 @@ impl Verifier {
     pub fn with_backends(policy: Policy, backends: Backends) -> Verifier {
         let keys = State::keys_for(&policy, None, backends);
         let state = State::new(policy, keys, &Attached::default());
-        Verifier { state: ArcSwap::from_pointee(state), writer: Mutex::default(), backends }
+        Verifier { state: Arc::new(ArcSwap::from_pointee(state)), writer: Mutex::default(), backends }
     }
 
     /// Scratch memory that fits the largest token of the present policy.
@@ -110,7 +111,10 @@ impl Verifier {
     /// allocates once per thread. On a thread that never called it, the first verification does that.
     #[must_use]
     pub fn scratch(&self) -> Scratch {
-        Scratch::for_tokens_up_to(self.state.load().policy.max_token_bytes())
+        let mut scratch = Scratch::for_tokens_up_to(self.state.load().policy.max_token_bytes());
+        // What a thread's first look at the state costs is paid here and not by its first token.
+        scratch.known.load(&self.state);
+        scratch
     }
 
     /// Checks a token in compact serialization: `now` is in seconds since the Unix epoch.
@@ -128,8 +132,9 @@ impl Verifier {
         now: i64,
         scratch: &'s mut Scratch,
     ) -> Result<Verified<'s>, Rejection> {
-        let state = self.state.load();
-        if token.len() > state.policy.max_token_bytes() || token.len() > scratch.max_token_bytes() {
+        let Scratch { known, work: scratch } = scratch;
+        let state = known.load(&self.state);
+        if token.len() > state.policy.max_token_bytes() || token.len() > scratch.max_token_bytes {
             return Err(Rejection::new(Code::TokenTooLarge, Reason::OutOfRange));
         }
         let compact = Compact::split(token)?;
@@ -200,8 +205,9 @@ impl Verifier {
         from_operator: bool,
     ) -> Result<KeySetReport, KeyUpdateError> {
         let entries = jwk::parse_set(jwks).map_err(KeyUpdateError::KeySet)?;
-        self.change(issuer, |policy, old| {
-            let rules = KeyRules { algorithms: policy.algorithms, backends: self.backends };
+        self.change(issuer, |policy, old, tables_left| {
+            let rules =
+                KeyRules { algorithms: policy.algorithms, backends: self.backends, table_bytes: tables_left };
             let new = KeySet::build(key_set::KeySource { entries, from_operator }, rules, old);
             if new.is_empty() { Err(KeyUpdateError::NoUsableKey(new.report())) } else { Ok(new) }
         })
@@ -217,7 +223,7 @@ impl Verifier {
         kid: Option<&str>,
         state: KeyState,
     ) -> Result<KeySetReport, KeyUpdateError> {
-        self.change(issuer, |_, old| old.with_state(kid, state).ok_or(KeyUpdateError::UnknownKey))
+        self.change(issuer, |_, old, _| old.with_state(kid, state).ok_or(KeyUpdateError::UnknownKey))
     }
 
     /// Attaches revocation state for the scopes that the policy names, in place of what was attached before.
@@ -251,7 +257,7 @@ impl Verifier {
         if !policy.status_lists.iter().any(|known| known == uri) {
             return Err(StatusTokenError::NotAllowed);
         }
-        let mut scratch = Scratch::for_tokens_up_to(token.len());
+        let mut scratch = Workspace::for_tokens_up_to(token.len());
         let list = {
             let (header, claims) =
                 authentic(keys, token, now, &mut scratch).map_err(StatusTokenError::Rejected)?;
@@ -295,7 +301,7 @@ impl Verifier {
     fn change(
         &self,
         issuer: &str,
-        build: impl FnOnce(&IssuerPolicy, &KeySet) -> Result<KeySet, KeyUpdateError>,
+        build: impl FnOnce(&IssuerPolicy, &KeySet, usize) -> Result<KeySet, KeyUpdateError>,
     ) -> Result<KeySetReport, KeyUpdateError> {
         // A poisoned lock means that another writer panicked before its swap: the state is whole.
         let attached = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
@@ -304,7 +310,9 @@ impl Verifier {
         let (Some(policy), Some(keys)) = (old.policy.issuers().get(place), old.keys.get(place)) else {
             return Err(KeyUpdateError::UnknownIssuer);
         };
-        let new = build(policy, &keys.set)?;
+        let others = old.keys.iter().enumerate().filter(|(other, _)| *other != place);
+        let used: usize = others.map(|(_, keys)| keys.set.table_bytes()).sum();
+        let new = build(policy, &keys.set, DEFAULT_TABLE_BYTES.saturating_sub(used))?;
         let report = new.report();
         let mut all: Vec<_> = old.keys.iter().map(|keys| Arc::clone(&keys.set)).collect();
         if let Some(slot) = all.get_mut(place) {
@@ -399,9 +407,9 @@ fn authentic<'s>(
     keys: &IssuerKeys,
     token: &[u8],
     now: i64,
-    scratch: &'s mut Scratch,
+    scratch: &'s mut Workspace,
 ) -> Result<(Header<'s>, Claims<'s>), Rejection> {
-    if token.len() > scratch.max_token_bytes() {
+    if token.len() > scratch.max_token_bytes {
         return Err(Rejection::new(Code::TokenTooLarge, Reason::OutOfRange));
     }
     let compact = Compact::split(token)?;
@@ -439,18 +447,21 @@ impl State {
     /// The key sets for a policy: inline ones are built, others taken over from the state before.
     fn keys_for(policy: &Policy, old: Option<&State>, backends: Backends) -> Vec<Arc<KeySet>> {
         let empty = KeySet::default();
+        let mut tables_left = DEFAULT_TABLE_BYTES;
         let keys = policy.issuers().iter().map(|issuer| {
             let known = old.and_then(|old| old.keys.get(old.policy.find(&issuer.issuer)?));
             let known: &KeySet = known.map_or(&empty, |keys| &keys.set);
-            let rules = KeyRules { algorithms: issuer.algorithms, backends };
-            Arc::new(match &issuer.keys {
+            let rules = KeyRules { algorithms: issuer.algorithms, backends, table_bytes: tables_left };
+            let set = match &issuer.keys {
                 KeySource::Inline(json) => {
                     // Read once before, when the policy was built: it is a key set.
                     let entries = jwk::parse_set(json.as_bytes()).unwrap_or_default();
                     KeySet::build(key_set::KeySource { entries, from_operator: true }, rules, known)
                 }
                 KeySource::Host | KeySource::File(_) | KeySource::Uri(_) => known.under(rules),
-            })
+            };
+            tables_left = tables_left.saturating_sub(set.table_bytes());
+            Arc::new(set)
         });
         keys.collect()
     }

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::process::ExitCode;
 use std::time::Instant;
 
-use libtoken_fuzz::ed25519;
+use libtoken_fuzz::{ed25519, p256, rsa};
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -14,13 +14,15 @@ fn main() -> ExitCode {
     let (Ok(executions), Ok(seed)) = (executions.parse(), seed.parse()) else { return usage() };
     match target.as_str() {
         "ed25519" => run(executions, seed, |data| format!("{:?}", ed25519::run(data))),
+        "p256" => run(executions, seed, |data| format!("{:?}", p256::run(data))),
+        "rsa" => run(executions, seed, |data| format!("{:?}", rsa::run(data))),
         _ => return usage(),
     }
     ExitCode::SUCCESS
 }
 
 fn usage() -> ExitCode {
-    eprintln!("usage: differential ed25519 <executions> <seed>");
+    eprintln!("usage: differential <ed25519|p256|rsa> <executions> <seed>");
     ExitCode::FAILURE
 }
 

@@ -11,15 +11,22 @@ use libtoken_benches::{EXPIRES_AT, Fixture, NOW, accept};
 use crate::rounds::{Case, Group};
 use crate::tokens::Tokens;
 
-/// The whole token.
-pub fn case(tokens: &Tokens) -> Result<Case<'_>, String> {
-    let verifier = tokens.fixture.verifier(1, Backends::Fastest);
+/// The whole token, with the default backends and with prepared keys.
+pub fn cases(tokens: &Tokens) -> Result<[Case<'_>; 2], String> {
+    Ok([
+        case(tokens, "libtoken, all claims", Backends::Fastest)?,
+        case(tokens, "libtoken, prepared keys, all claims", Backends::Prepared)?,
+    ])
+}
+
+fn case<'t>(tokens: &'t Tokens, name: &'static str, backends: Backends) -> Result<Case<'t>, String> {
+    let verifier = tokens.fixture.verifier(1, backends);
     let mut scratch = verifier.scratch();
-    tokens.check("libtoken", |token| {
+    tokens.check(name, |token| {
         let verified = verifier.verify(token.as_bytes(), &Request::new(), NOW, &mut scratch);
         Ok(verified.ok().and_then(|v| v.claims().expires_at()).map(NumericDate::floor))
     })?;
-    Ok(Case::new("libtoken, all claims", move || {
+    Ok(Case::new(name, move || {
         let verified = accept(&verifier, black_box(tokens.good.as_bytes()), &mut scratch);
         assert!(verified.claims().expires_at().is_some_and(|exp| exp.floor() == EXPIRES_AT));
     }))

@@ -190,6 +190,10 @@ impl VerifySignature for PreparedEd25519 {
         "libtoken prepared Ed25519"
     }
 
+    fn table_bytes(&self) -> usize {
+        self.memory_bytes()
+    }
+
     fn verify(&self, scheme: Scheme, message: &[u8], signature: &[u8]) -> Result<(), BadSignature> {
         if scheme != Scheme::Ed25519 {
             return Err(BadSignature);
