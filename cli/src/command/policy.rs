@@ -136,7 +136,7 @@ fn revocation(revocation: Option<&RevocationPolicy>) -> String {
     text += &setting("scopes", revocation.scopes.len(), false);
     for scope in &revocation.scopes {
         let standard = Scope::standard(&scope.name).as_ref() == Some(scope);
-        text += &setting(&format!("scope {}", scope.name), scope_in_words(scope), standard);
+        text += &setting("scopes", scope_in_words(scope), standard);
     }
     text += &match revocation.doubt.max_staleness_seconds {
         None => setting("max_staleness_seconds", "none: loaded state is never too old", true),
@@ -153,7 +153,7 @@ fn revocation(revocation: Option<&RevocationPolicy>) -> String {
     text
 }
 
-/// `epoch, by client_id or azp, per issuer; missing: refuse; tokens live up to 2592000 seconds`
+/// `client: epoch, by client_id or azp, per issuer; missing: refuse; tokens live up to 2592000 seconds`
 fn scope_in_words(scope: &Scope) -> String {
     let kind = match scope.kind {
         ScopeKind::Id => "id",
@@ -176,16 +176,18 @@ fn scope_in_words(scope: &Scope) -> String {
         ScopeSource::Issuer => "of the issuer".to_owned(),
         ScopeSource::All => "of all issuers".to_owned(),
     };
-    let namespace = match scope.namespace {
-        Namespace::Issuer => "per issuer",
-        Namespace::Shared => "shared by all issuers",
+    let namespace = match (&scope.source, scope.namespace) {
+        (ScopeSource::Issuer | ScopeSource::All, _) => "",
+        (_, Namespace::Issuer) => ", per issuer",
+        (_, Namespace::Shared) => ", shared by all issuers",
     };
     let missing = match scope.missing {
         MissingClaim::Refuse => "refuse",
         MissingClaim::Ignore => "ignore",
     };
     let lifetime = scope.max_lifetime_seconds;
-    format!("{kind}, {by}, {namespace}; missing: {missing}; tokens live up to {lifetime} seconds")
+    let name = &scope.name;
+    format!("{name}: {kind}, {by}{namespace}; missing: {missing}; tokens live up to {lifetime} seconds")
 }
 
 fn fallback(fallback: Fallback) -> &'static str {

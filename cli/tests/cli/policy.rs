@@ -113,3 +113,23 @@ fn people_see_every_field_that_programs_see() {
         }
     }
 }
+
+#[test]
+fn scopes_are_shown_in_words_with_their_defaults() {
+    let policy = json!({"issuers": [{"issuer": "i", "audiences": ["a"]}], "revocation": {"scopes": ["subject", "all",
+        {"name": "session", "claims": ["sid"], "ancestors": ["psid"], "missing": "ignore"},
+        {"name": "group", "kind": "epoch", "claims": [["tenant", "g"], "groups"], "namespace": "shared",
+            "max_lifetime_seconds": 60}]}});
+    let shown = run_with_input(&["policy", "show", "-"], policy.to_string().as_bytes()).stdout;
+    for part in [
+        "subject: epoch, by sub, per issuer; missing: refuse; tokens live up to 2592000 seconds  (default)\n",
+        "all: epoch, of all issuers; missing: refuse; tokens live up to 2592000 seconds  (default)\n",
+        "session: id, by sid, below psid, per issuer; missing: ignore; tokens live up to 2592000 seconds\n",
+        "group: epoch, by tenant and g or groups, shared by all issuers; missing: refuse; tokens live up to 60 seconds\n",
+        "on_stale            refuse  (default)\n",
+    ] {
+        assert!(shown.contains(part), "`{part}` is missing in\n{shown}");
+    }
+    let without = run(&["policy", "show"]).stdout;
+    assert!(without.contains("scopes              none: nothing can be revoked  (default)\n"), "{without}");
+}

@@ -184,12 +184,12 @@ fn several_issuers_must_be_told_apart() {
     here.run(&["revoke", "subject", "alice"]).assert_failure(&["--issuer: the policy has several issuers"]);
     here.revoke(&["subject", "alice", "--issuer", "https://other.example"]);
     assert_eq!(here.verdict(&here.token(&json!({}))), "accepted");
-    let other = here.token(&json!({"iss": "https://other.example"}));
+    let other = here.token_at(now() - 60, &json!({"iss": "https://other.example"}));
     assert_eq!(here.verdict(&other), "REVOKED subject");
     // Scopes that all issuers share need none.
     assert!(here.revoke(&["group", "g"]).stdout.starts_with("revoked group \"g\" (tokens issued up to "));
     here.revoke(&["all"]);
-    assert_eq!(here.verdict(&here.token_at(now() - 5, &json!({}))), "REVOKED all");
+    assert_eq!(here.verdict(&here.token_at(now() - 60, &json!({}))), "REVOKED all");
 }
 
 #[test]
@@ -267,11 +267,11 @@ fn a_logout_token_ends_a_session_or_all_of_a_subject() {
         }
         here.sign(&claims, "logout+jwt")
     };
-    let token = here.token_at(now() - 5, &json!({"sid": "s1"}));
+    let token = here.token_at(now() - 60, &json!({"sid": "s1"}));
     let told = here.revoke(&["--logout-token", &logout(json!({"sid": "s1", "sub": "alice"}))]);
     assert!(told.stdout.starts_with("revoked session \"s1\" of "), "{}", told.stdout);
     assert_eq!(here.verdict(&token), "REVOKED session");
-    let second = here.token_at(now() - 5, &json!({"sid": "s2"}));
+    let second = here.token_at(now() - 60, &json!({"sid": "s2"}));
     assert_eq!(here.verdict(&second), "accepted");
     let by_subject = logout(json!({"sub": "alice"}));
     let told = here.run_with_input(&["revoke", "--logout-token", "-"], &by_subject);
@@ -303,7 +303,7 @@ fn security_events_and_revocation_requests_revoke() {
         here.sign(&claims, "secevent+jwt")
     };
     let revoked = "https://schemas.openid.net/secevent/caep/event-type/session-revoked";
-    let token = here.token_at(now() - 5, &json!({"jti": "t1"}));
+    let token = here.token_at(now() - 60, &json!({"jti": "t1"}));
     let alice = set(revoked, json!({"format": "opaque", "id": "alice"}));
     let told = here.revoke(&["--security-event", &alice, "--reason", "risk"]);
     assert!(told.stdout.starts_with("revoked subject \"alice\" of "), "{}", told.stdout);
@@ -315,7 +315,7 @@ fn security_events_and_revocation_requests_revoke() {
     here.run(&["revoke", "--security-event", &complex])
         .assert_failure(&["no revocation scope", "org_unit+tenant"]);
     here.revoke(&["--security-event", &complex, "--map", "tenant+org_unit=department"]);
-    let of_sales = here.token_at(now() - 5, &json!({"sub": "bob", "tenant": "acme", "department": "sales"}));
+    let of_sales = here.token_at(now() - 60, &json!({"sub": "bob", "tenant": "acme", "department": "sales"}));
     assert_eq!(here.verdict(&of_sales), "REVOKED department");
 
     let unrelated = set("https://example.com/an-event", json!({"format": "opaque", "id": "dave"}));

@@ -35,42 +35,36 @@ pub(super) fn run(path: &Path, args: &Args, notes: &Notes<'_>) -> Result<Outcome
     let mut reader = LineReader::default();
     let started = Instant::now();
     let mut tally = Tally::default();
-    if files::is_stdio(path) {
-        let bar = progress::bar(Unit::Bytes(None), false);
-        let mut lines = Lines::new(io::stdin().lock(), MAX_LINE_BYTES);
-        let mut group = Group::new(&mut open, &mut tally);
-        loop {
-            // Whoever sends has nothing more right now: what is there must not wait for it.
-            if lines.may_wait() {
-                group.record()?;
-                bar.set_position(lines.bytes_read);
-            }
-            let event = next(&mut lines, &mut reader, &group.open.scopes, issuer, notes, &place);
-            match event.map_err(|failure| group.tally.so_far(notes, failure))? {
-                Some(event) => group.push(event)?,
-                None => break,
-            }
-        }
-        group.record()?;
-        bar.finish_and_clear();
-    } else {
+    let mut input: Box<dyn Read> = Box::new(io::stdin().lock());
+    let mut size = None;
+    if !files::is_stdio(path) {
         let file = files::open(path)?;
-        let size = file.metadata().ok().map(|metadata| metadata.len());
-        check_all(file, &mut reader, &open.scopes, issuer, notes, &place, size)?;
-        let bar = progress::bar(Unit::Bytes(size), false);
-        let mut lines = Lines::new(files::open(path)?, MAX_LINE_BYTES);
-        let mut group = Group::new(&mut open, &mut tally);
-        while let Some(event) = next(&mut lines, &mut reader, &group.open.scopes, issuer, notes, &place)
-            .map_err(|failure| group.tally.so_far(notes, failure))?
-        {
-            group.push(event)?;
-            if group.is_empty() {
-                bar.set_position(lines.bytes_read);
-            }
-        }
-        group.record()?;
-        bar.finish_and_clear();
+        // What is no regular file can be read once only, like standard input.
+        size = file.metadata().ok().filter(std::fs::Metadata::is_file).map(|metadata| metadata.len());
+        input = Box::new(file);
     }
+    if size.is_some() {
+        check_all(files::open(path)?, &mut reader, &open.scopes, issuer, notes, &place, size)?;
+    }
+    let bar = progress::bar(Unit::Bytes(size), false);
+    let mut lines = Lines::new(input, MAX_LINE_BYTES);
+    let mut group = Group::new(&mut open, &mut tally);
+    loop {
+        // Whoever sends has nothing more right now: what is there must not wait for it.
+        if size.is_none() && lines.may_wait() {
+            group.record()?;
+        }
+        if group.is_empty() {
+            bar.set_position(lines.bytes_read);
+        }
+        let event = next(&mut lines, &mut reader, &group.open.scopes, issuer, notes, &place);
+        match event.map_err(|failure| group.tally.so_far(notes, failure))? {
+            Some(event) => group.push(event)?,
+            None => break,
+        }
+    }
+    group.record()?;
+    bar.finish_and_clear();
     if tally.events == 0 {
         return Err(Failure::new(place, "no events", "give at least one, one JSON object per line"));
     }
