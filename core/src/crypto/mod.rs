@@ -46,7 +46,7 @@ pub enum Backends {
     #[default]
     Fastest,
     /// Keys with precomputed tables where that applies, within `DEFAULT_TABLE_BYTES` for a verifier, and the
-    /// fastest library for the others. Three to five times as fast for EdDSA, ES256 and RS256 (benches/README.md),
+    /// fastest library for the others. 2.8 to 5.5 times as fast for EdDSA, ES256 and RS256 (benches/README.md),
     /// and slower to load (up to 1 ms a key). Not the default before every path has been compared with two independent
     /// implementations ten million times (fuzz/README.md says how far that is).
     Prepared,

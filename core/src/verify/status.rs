@@ -87,9 +87,6 @@ pub(super) fn check(
     introspected: Introspected,
     now: i64,
 ) -> Result<(), Rejection> {
-    if policy.status_lists.is_empty() {
-        return Ok(());
-    }
     let Some(status) = claims.claim("status") else { return Ok(()) };
     let reference = StatusReference::read(status)
         .map_err(|_| Rejection::of(Code::InvalidClaim, "status", Reason::WrongType))?;
